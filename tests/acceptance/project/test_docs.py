@@ -6,19 +6,16 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from weft import __version__
-from weft.domain.entities import Entity
 from weft.local.from_settings import parse_mapped_secrets
-from weft.net.client import http_factory
 from weft.settings import CONFIG_FILE_NAME, Settings, load_settings
 from weft.settings.faults import ENV_PREFIX
-from weft.sources.base import AnySource, Complete, SourceContext
-from weft.testing.scripted_http import as_json, serve
+from weft.sources.rest.definition import read_definition
 
 ROOT = Path(__file__).parents[3]
 README = ROOT / "README.md"
@@ -107,26 +104,15 @@ def test_configuration_file_of_the_reference_is_taken(
     assert list(parse_mapped_secrets(settings).values())
 
 
-@pytest.mark.anyio
-async def test_source_of_the_guide_checks_and_fetches() -> None:
+def test_service_of_the_guide_is_short_and_its_test_is_python() -> None:
     code, test = read_blocks(ROOT / "docs/sources/writing.md", "python")
-    names: dict[str, Any] = {}
-    exec(compile(code, "writing.md", "exec"), names)
+    assert len([line for line in code.splitlines() if line.strip()]) < 60
     exec(compile(test, "writing.md", "exec"), {})
-    source = cast("type[AnySource]", names["NotesSource"])
-    stored = [{"id": "1", "title": "Move", "text": "Boxes"}]
-    async with serve(lambda _: as_json(stored)) as site:
-        config = source.Config.model_validate({"url": site.url})
-        credentials = source.Credentials.model_validate({"api_key": "guide-key"})
-        context = SourceContext(http=http_factory(allow_hosts=["127.0.0.1"]))
-        notes = source(config, credentials, context)
-        assert site.url in await notes.check()
-        found = [event async for event in notes.fetch(None)]
-    assert found == [
-        Entity(id="1", type="note", title="Move", text="Boxes"),
-        Complete("the one list of notes was read whole"),
-    ]
-    assert {asked.headers["authorization"] for asked in site.requests} == {"Bearer guide-key"}
+
+
+def test_definition_of_the_guide_is_taken() -> None:
+    (text,) = read_blocks(ROOT / "docs/sources/rest_api.md", "yaml")
+    assert [row.name for row in read_definition(text).streams] == ["note", "comment"]
 
 
 def test_every_file_of_the_map_exists() -> None:
