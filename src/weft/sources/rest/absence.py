@@ -85,7 +85,10 @@ class Absence:
             answer = await self._api.get(stream.ask_item(key), what=f"a missing '{stream.name}'")
         except Missing:
             return False
-        return not (isinstance(answer, dict) and stream.is_deleted(cast("Record", answer)))
+        if not isinstance(answer, dict):
+            return True
+        record = cast("Record", answer)
+        return stream.owns(record) and not stream.is_deleted(record)
 
     async def _list_again(
         self, stream: BoundStream, parent: Record | None, wanted: Collection[str]
