@@ -120,7 +120,9 @@ def _explain_mysql(error: Any, what: str, field: str) -> WeftError:
 def _explain_sqlite(error: Any, what: str, field: str) -> WeftError:
     name = getattr(error, "sqlite_errorname", "") or ""
     if name.startswith("SQLITE_AUTH"):
-        return _refused_query("it would do more than read") if field == "query" else _broken()
+        return SourceMisconfigured(
+            f"{what[:1].upper()}{what[1:]} would do more than read.", field=field
+        )
     if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
         return _broken()
     if name.startswith("SQLITE_TOOBIG"):

@@ -19,7 +19,7 @@ OVERLAP: Final = timedelta(minutes=10)
 OVERLAP_NUMBERS: Final = 1_000
 SEEN_MAX: Final = 300
 """Rows of the overlap that a table's cursor remembers; others are read and compared again."""
-_AHEAD: Final = timedelta(days=1)
+_DAY: Final = timedelta(days=1)
 
 Kind = Literal["time", "number", "text"]
 
@@ -69,11 +69,12 @@ class Mark:
         moment = as_moment(value)
         if moment is None:
             return cls("text", str(value), table.digest)
-        ceiling = datetime.now(UTC) + _AHEAD
-        if moment > ceiling:
-            # A date of the far future would hide all that changes until then.
-            zoned = not isinstance(value, datetime) or value.tzinfo is not None
-            value = ceiling if zoned else ceiling.replace(tzinfo=None)
+        now = datetime.now(UTC)
+        if moment > now + _DAY:
+            # It would hide all that changes until then. A time without a zone may be a local one,
+            # so the day before now is read again each time.
+            zoned = isinstance(value, datetime) and value.tzinfo is not None
+            value = (now if zoned else now.replace(tzinfo=None)) - _DAY
         shown = value.isoformat(" ") if isinstance(value, datetime) else str(value)
         return cls("time", shown, table.digest)
 

@@ -8,7 +8,7 @@ import anyio
 
 from weft.errors import NotPermitted, SourceUnavailable
 from weft.net.addresses import Address, AddressRefused, AllowList, check_address
-from weft.net.transport import resolve_name
+from weft.net.transport import Resolve, resolve_name
 from weft.sources.sql.config import Server, SslMode
 
 _RESOLVE_SECONDS: Final = 10
@@ -16,7 +16,10 @@ _CANDIDATES: Final = 4
 
 
 async def find_ways(
-    server: Server, sslmode: SslMode, allow_hosts: Collection[str]
+    server: Server,
+    sslmode: SslMode,
+    allow_hosts: Collection[str],
+    resolve: Resolve = resolve_name,
 ) -> list[tuple[Address, SslMode]]:
     """Return addresses to connect to as they are, each with its mode of TLS.
 
@@ -26,7 +29,7 @@ async def find_ways(
     allowed = AllowList.parse(allow_hosts)
     ways: list[tuple[Address, SslMode]] = []
     refusal: AddressRefused | None = None
-    for address in await _look_up(server):
+    for address in await _look_up(server, resolve):
         try:
             check_address(server.host, server.port, address, allowed)
         except AddressRefused as error:
@@ -39,14 +42,14 @@ async def find_ways(
     return ways[:_CANDIDATES]
 
 
-async def _look_up(server: Server) -> list[Address]:
+async def _look_up(server: Server, resolve: Resolve) -> list[Address]:
     try:
         return [ip_address(server.host)]
     except ValueError:
         pass
     try:
         with anyio.fail_after(_RESOLVE_SECONDS):
-            found = await resolve_name(server.host, server.port)
+            found = await resolve(server.host, server.port)
     except (OSError, UnicodeError, TimeoutError):
         raise SourceUnavailable(f"{server.host} could not be found.") from None
     return [ip_address(text) for text in dict.fromkeys(found)]

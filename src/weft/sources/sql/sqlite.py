@@ -22,7 +22,7 @@ _SQLITE_ACTIONS: Final = frozenset(
 )
 _SQLITE_PRAGMAS: Final = frozenset(
     {"table_info", "table_xinfo", "table_list", "index_list", "index_info", "index_xinfo"}
-    | {"foreign_key_list", "read_uncommitted"}
+    | {"foreign_key_list", "database_list", "read_uncommitted"}
 )
 
 
