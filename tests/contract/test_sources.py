@@ -26,7 +26,14 @@ from tests.support.sources.hostile.pages import (
     SITEMAP,
     WEB_PAGE,
 )
-from tests.support.sources.website import Website, canonical, links, loc_entries, sitemap
+from tests.support.sources.website import (
+    Website,
+    canonical,
+    links,
+    loc_entries,
+    robots,
+    sitemap,
+)
 from weft.net.client import http_factory
 from weft.sources.base import SourceContext
 from weft.sources.files.source import FilesSource
@@ -267,6 +274,21 @@ class TestWebSitemap(TestWeb):
             website.pages["/all"] = sitemap(*children, index=True)
             context = SourceContext(http=HTTP)
             config: dict[str, Any] = {"url": f"{site.url}/all"}
+            yield SourceCase(WebSource, config, context, hostile=NOTED, faults=HttpFaults())
+
+
+class TestWebNamedSitemap(TestWeb):
+    """A section of a web site whose robots.txt names a sitemap."""
+
+    @pytest.fixture
+    async def case(self) -> AsyncGenerator[SourceCase]:
+        pages = dict.fromkeys(("/docs/a", "/docs/b", "/docs/c", "/blog"), "<p>a page")
+        website = Website({"/docs/": links("/docs/a", "/blog"), **pages})
+        async with serve(website) as site:
+            website.pages["/map.xml"] = sitemap(*loc_entries(site, *pages))
+            website.pages["/robots.txt"] = robots(f"sitemap: {site.url}/map.xml")
+            context = SourceContext(http=HTTP)
+            config: dict[str, Any] = {"url": f"{site.url}/docs/"}
             yield SourceCase(WebSource, config, context, hostile=NOTED, faults=HttpFaults())
 
 

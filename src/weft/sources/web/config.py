@@ -18,14 +18,15 @@ class WebConfig(BaseModel):
 
     url: str = Field(
         title="URL",
-        description="A sitemap, or the page from which links are followed.",
+        description="A sitemap, or the page at which to start.",
         max_length=2048,
         json_schema_extra=ENDPOINT,
     )
     mode: Literal["auto", "sitemap", "crawl"] = Field(
         default="auto",
         title="Mode",
-        description="How pages are found; auto: a sitemap if the URL is one, else a crawl.",
+        description="How pages are found; auto: by the sitemap if the URL is one, or if robots.txt "
+        "names one of what lies below it; else by links.",
     )
     max_pages: int = Field(
         default=200, ge=1, le=5000, title="Most pages", description="Most pages to read."

@@ -35,8 +35,10 @@ async def preview_site(
         await anyio.to_thread.run_sync(_show, watch, page.links)
         yield Incomplete("only the start page was read for links")
     else:
-        queue = list[Visit]()
-        async for address, sitemap in sitemaps.read_all(config.url, start.sitemap):
+        queue = walk.list_first()
+        async for address, sitemap in sitemaps.read_all(
+            start.named_by or config.url, start.sitemap
+        ):
             for pages in chunks(sitemap.pages, CHUNK_ADDRESSES):
                 parent = name_parent(address)
                 await run_in_thread(partial(walk.add_visits, pages, parent, queue))

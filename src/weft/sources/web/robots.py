@@ -14,6 +14,7 @@ RULES_MAX = 5_000
 RULE_CHARS_MAX = 8 * 1024
 # Matching an address with a wildcard rule costs up to the product of their lengths.
 WILDCARD_CHARS_MAX = 16 * 1024
+SITEMAPS_MAX = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +46,14 @@ class _Rule:
 
 @dataclass(frozen=True, slots=True)
 class Robots:
-    """The rules of the groups that apply to us; of several matching rules the first decides."""
+    """The rules of the groups that apply to us; of several matching rules the first decides.
+
+    ``sitemaps`` are named for everybody, as written.
+    """
 
     rules: tuple[_Rule, ...] = ()
     prefixes: tuple[str, ...] = ()
+    sitemaps: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, text: str, agent: str) -> "Robots":
@@ -58,6 +63,7 @@ class Robots:
         budgets = dict.fromkeys(groups, WILDCARD_CHARS_MAX)
         is_named = False
         current: set[str] = set()
+        sitemaps: dict[str, None] = {}
         in_rules = True
         for line in text[:ROBOTS_CHARS_MAX].splitlines():
             key, _, value = line.partition("#")[0].partition(":")
@@ -75,8 +81,10 @@ class Robots:
                     budgets[group] -= rule.length if len(rule.parts) > 1 else 0
                     if len(groups[group]) < RULES_MAX and budgets[group] >= 0:
                         groups[group].append(rule)
+            elif key == "sitemap" and len(sitemaps) < SITEMAPS_MAX:
+                sitemaps[value[:RULE_CHARS_MAX]] = None
         rules = sorted(groups[wanted if is_named else "*"], key=_precedence)
-        return cls(tuple(rules), tuple({rule.parts[0] for rule in rules}))
+        return cls(tuple(rules), tuple({rule.parts[0] for rule in rules}), tuple(sitemaps))
 
     def allows(self, path: str) -> bool:
         """Return whether a path, with its query, may be read: the longest fitting rule decides."""

@@ -7,6 +7,7 @@ validators of the last sync, so that most sites answer "unchanged". What could b
 """
 
 from collections.abc import AsyncGenerator, Mapping
+from dataclasses import replace
 from typing import cast
 
 import anyio.to_thread
@@ -22,12 +23,14 @@ from weft.sources.patterns import locate_on_site, pin_patterns
 from weft.sources.web.config import WebConfig
 from weft.sources.web.content import HTML_TYPES, is_feed, media_type_of, read_response
 from weft.sources.web.memory import REMEMBERED_MAX, Scope, SiteMemory, digest_of
+from weft.sources.web.named_sitemaps import list_named, lists_section, robots_url
 from weft.sources.web.pages import PageReader
 from weft.sources.web.preview import preview_site
 from weft.sources.web.robots import Robots
 from weft.sources.web.sitemap import SITEMAP_BYTES_MAX, parse_sitemap
 from weft.sources.web.sitemap_fetch import SitemapReader
-from weft.sources.web.walk import SiteWalk, Start
+from weft.sources.web.start import Start
+from weft.sources.web.walk import SiteWalk
 
 AGENT = "WeftBot"
 _SITEMAP_SUFFIXES = (".xml", ".xml.gz")
@@ -64,7 +67,11 @@ class WebSource(Source[WebConfig, NoFields]):
         async with self.context.http() as client:
             response = await self._ask_start(client)
             start = await self._open_start(client, response)
-        kind = "a sitemap" if start.sitemap else await _describe_page(response)
+        kind = "a sitemap"
+        if start.sitemap is None or start.named_by:
+            kind = await _describe_page(response)
+        if start.named_by:
+            kind += "; its robots.txt names a sitemap that lists what lies at or below it"
         return f"{start.url.host} answered with {kind}"
 
     async def preview(self) -> AsyncGenerator[PreviewEvent]:
@@ -128,13 +135,38 @@ class WebSource(Source[WebConfig, NoFields]):
         sitemap = None if self.config.mode == "crawl" else await parse_sitemap(response.content)
         if sitemap is None:
             self._refuse_other_than_sitemap()
-        site = {origin_of(httpx.URL(self.config.url)), origin_of(response.url)}
-        robots = {origin: await _fetch_robots(client, origin) for origin in site}
-        start = Start(response.url, site, robots, sitemap)
-        if sitemap is None and not start.allows(response.url):
+        origins = dict.fromkeys((origin_of(response.url), origin_of(httpx.URL(self.config.url))))
+        robots = {origin: await _fetch_robots(client, origin) for origin in origins}
+        start = Start(response.url, {*origins}, robots, sitemap)
+        if sitemap is None and self.config.mode != "crawl":
+            start = await self._find_named_sitemap(client, response, start)
+        if start.sitemap is None and not start.allows(response.url):
             raise SourceMisconfigured(
                 "The site's robots.txt does not allow the start page to be read.", field="url"
             )
+        return start
+
+    async def _find_named_sitemap(
+        self, client: httpx.AsyncClient, response: httpx.Response, start: Start
+    ) -> Start:
+        """Return the start with the sitemaps that robots.txt names, if they are to be read.
+
+        What was found by following links goes on to be: a sitemap may name less.
+        """
+        before = self._recall()
+        may_begin = self.config.mode == "sitemap" or before.kind is None
+        for place, sitemap in list_named(start.robots).items():
+            named = replace(start, sitemap=sitemap, named_by=place)
+            is_known = before.kind == "sitemap" and digest_of(place) in before.sitemaps
+            if is_known or (may_begin and await lists_section(client, response, named)):
+                return named
+        if before.kind == "sitemap":
+            raise SourceUnavailable(
+                "A sitemap listed the pages, and the site's robots.txt names none of them now.",
+                hint="If that is meant, set mode to crawl.",
+            )
+        if self.config.mode == "sitemap":
+            raise _not_a_sitemap()
         return start
 
     def _scope(self) -> Scope:
@@ -149,19 +181,24 @@ class WebSource(Source[WebConfig, NoFields]):
 
     def _refuse_other_than_sitemap(self) -> None:
         """Raise if the address should have been a sitemap: a crawl would begin at a notice."""
-        config = self.config
-        if config.mode == "auto" and self._recall().kind == "sitemap":
+        config, before = self.config, self._recall()
+        if config.mode == "auto" and digest_of(config.url) in before.sitemaps:
             raise SourceUnavailable(
                 "The address was a sitemap and is none now.",
                 hint="If that is meant, set mode to crawl.",
             )
         is_named_so = httpx.URL(config.url).path.lower().endswith(_SITEMAP_SUFFIXES)
-        if config.mode == "sitemap" or (config.mode == "auto" and is_named_so):
-            raise SourceMisconfigured(
-                "The address is not a sitemap.",
-                field="url",
-                hint="Give the sitemap's own address, or use mode crawl.",
-            )
+        was_one = digest_of(config.url) in before.sitemaps
+        if config.mode != "crawl" and (is_named_so or was_one):
+            raise _not_a_sitemap()
+
+
+def _not_a_sitemap() -> SourceMisconfigured:
+    return SourceMisconfigured(
+        "The address is not a sitemap, and the site's robots.txt names none for it.",
+        field="url",
+        hint="Give the sitemap's own address, or use mode crawl.",
+    )
 
 
 async def _describe_page(response: httpx.Response) -> str:
@@ -177,9 +214,7 @@ async def _describe_page(response: httpx.Response) -> str:
 
 async def _fetch_robots(client: httpx.AsyncClient, origin: Origin) -> Robots:
     """Fetch the site's rules. Raises SourceUnavailable if they exist but cannot be read now."""
-    scheme, host, port = origin
-    url = httpx.URL(scheme=scheme, host=host, port=port, path="/robots.txt")
-    response = await client.get(url)
+    response = await client.get(robots_url(origin))
     if response.is_client_error and response.status_code != 429:
         return Robots()
     raise_for_status(response, "robots.txt")

@@ -19,7 +19,7 @@ from weft.domain.entities import Entity
 from weft.domain.jobs import FindingKind
 from weft.domain.text.words import agree, quantity
 from weft.errors import SourceUnavailable
-from weft.net.transport import Origin, origin_of
+from weft.net.transport import origin_of
 from weft.sources.base import (
     Checkpoint,
     Complete,
@@ -37,9 +37,9 @@ from weft.sources.web.config import WebConfig
 from weft.sources.web.lost import LostPages
 from weft.sources.web.memory import Named, SiteMemory, name_parent
 from weft.sources.web.pages import PageReader, PageResult, Visit
-from weft.sources.web.robots import Robots
 from weft.sources.web.sitemap import Sitemap
 from weft.sources.web.sitemap_fetch import SitemapReader
+from weft.sources.web.start import Start
 
 CONCURRENT_PAGES = 4
 TROUBLES_IN_A_ROW_MAX = 12
@@ -53,21 +53,6 @@ CHUNK_ADDRESSES = 1_000
 _NOT_ALLOWED = "the site's robots.txt does not allow it"
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """The answer at the configured URL; ``site`` holds the origins whose pages are read."""
-
-    url: httpx.URL
-    site: set[Origin]
-    robots: dict[Origin, Robots]
-    sitemap: Sitemap | None
-
-    def allows(self, url: httpx.URL) -> bool:
-        """Return whether robots.txt lets us read a page."""
-        rules = self.robots.get(origin_of(url))
-        return rules is not None and rules.allows(url.raw_path.decode("ascii"))
 
 
 @dataclass(slots=True)
@@ -112,8 +97,10 @@ class SiteWalk:
 
     async def read_sitemaps(self, sitemaps: SitemapReader, first: Sitemap) -> AsyncGenerator[Event]:
         """Yield the pages that the sitemap and those it leads to name."""
-        visits: list[Visit] = []
-        async for address, sitemap in sitemaps.read_all(self.config.url, first):
+        visits = self.list_first()
+        async for address, sitemap in sitemaps.read_all(
+            self.start.named_by or self.config.url, first
+        ):
             parent = name_parent(address)
             for pages in chunks(sitemap.pages, CHUNK_ADDRESSES):
                 for event in await run_in_thread(partial(self.add_visits, pages, parent, visits)):
@@ -125,6 +112,14 @@ class SiteWalk:
             yield event
         for event in self._conclude(sitemaps.gaps):
             yield event
+
+    def list_first(self) -> list[Visit]:
+        """Return the start page, if it is no sitemap, as what to read before what sitemaps name."""
+        start = normalise_url(str(self.start.url))
+        if not self.start.named_by or start is None or not self.start.allows(start):
+            return []
+        self.seen.add(digest(str(start)))
+        return [Visit(str(start), parent=name_parent(self.start.named_by))]
 
     async def follow_links(self) -> AsyncGenerator[Event]:
         """Yield the pages that links lead to, nearest first."""
@@ -284,7 +279,7 @@ class SiteWalk:
         if url is None or len(self.seen) + len(self.left_out) + len(self.deeper) >= SEEN_MAX:
             return
         address = digest(str(url))
-        if address in self.seen or address in left_out or origin_of(url) not in self.start.site:
+        if address in self.seen or address in left_out or not self.start.covers(url):
             return
         if self.wants(url) and self.start.allows(url):
             left_out.add(address)
@@ -308,7 +303,7 @@ class SiteWalk:
     def _claim(self, url: httpx.URL) -> bool:
         """Mark the address as seen; return whether it is new, on the site and wanted."""
         address = digest(str(url))
-        if address in self.seen or origin_of(url) not in self.start.site:
+        if address in self.seen or not self.start.covers(url):
             return False
         self.seen.add(address)
         return self.wants(url)
