@@ -16,6 +16,7 @@ from weft.sources.rest.api import Api, Missing
 from weft.sources.rest.paging import read_pages, resize
 from weft.sources.rest.streams import BoundStream, below
 from weft.sources.rest.table import Record
+from weft.sources.rest.values import find
 
 MISSING_MAX: Final = 5_000
 ITEM_ASKS_MAX: Final = 100
@@ -85,10 +86,11 @@ class Absence:
             answer = await self._api.get(stream.ask_item(key), what=f"a missing '{stream.name}'")
         except Missing:
             return False
-        if not isinstance(answer, dict):
+        found = find(answer, stream.row.item_at)
+        if not (isinstance(found, dict) and found):
             return True
-        record = cast("Record", answer)
-        return stream.owns(record) and not stream.is_deleted(record)
+        record = cast("Record", found)
+        return stream.owns(record) and stream.is_wanted(record)
 
     async def _list_again(
         self, stream: BoundStream, parent: Record | None, wanted: Collection[str]

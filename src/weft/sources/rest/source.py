@@ -61,8 +61,11 @@ class RestSource(Source[ConfigT, CredentialsT]):
 
     @classmethod
     def find_base_url(cls, config: BaseModel) -> str:
-        """Return the address of the API, which for some services the configuration decides."""
-        return fill(cls.base_url, {"config": config.model_dump(mode="json")})
+        """Return the address of the API, which for some services the configuration decides.
+
+        Raises AttributeError if it does, and lacks the field.
+        """
+        return cls.base_url.format(config=config)
 
     @classmethod
     def api_url(cls, config: BaseModel, options: Mapping[str, str]) -> str:

@@ -177,9 +177,10 @@ class Stream(_Row):
     answer, which may be missing where it is ``optional``; an answer in which ``cut`` is found
     leaves some out. Only records with ``among`` are of the stream. ``key`` makes a record unique
     within the stream. ``unstored`` streams are only parents of others. ``deletes`` names the stream
-    whose records this one says are gone. ``item`` answers 404 for a ``{key}`` that is gone.
-    ``may_lack``: some accounts have no such stream, which a 403 or 404 says. ``forgets``: deletions
-    are told for some time only, or not all of them, so full listings are needed to see the others.
+    whose records this one says are gone. ``item`` answers 404 for a ``{key}`` that is gone, and
+    else gives the record, as the listing does, at ``item_at``. ``may_lack``: some accounts have no
+    such stream, which a 403 or 404 says. ``forgets``: deletions are told for some time only, or not
+    all of them, so full listings are needed to see the others.
 
     A record without children's or its own full content is completed by `load`, only if ``version``
     is another than the one that is stored, or none. Where ``text`` finds bytes, they are a document
@@ -207,6 +208,7 @@ class Stream(_Row):
     forgets: bool = False
     version: Value | None = None
     item: str | None = None
+    item_at: str = ""
     may_lack: bool = False
     unstored: bool = False
 
