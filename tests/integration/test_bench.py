@@ -3,7 +3,7 @@
 import anyio
 import pytest
 
-from bench import http_rate, latency, memory, round_trip, throughput
+from bench import http_rate, latency, memory, reading, round_trip, throughput
 from bench.table import Row
 
 
@@ -13,6 +13,7 @@ def small_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
         http_rate: {"ROUNDS": 2, "WARM_UP_ROUNDS": 1, "CALLS_A_ROUND": 8},
         latency: {"CONNECTIONS": 100, "JOBS": 20_000, "ROUNDS": 2, "WARM_UP_ROUNDS": 1},
         memory: {"SMALL": 500, "LARGE": 1_000},
+        reading: {"RECORDS": 300, "ROUNDS": 1, "DOCUMENT_ROUNDS": 1},
         round_trip: {
             "ROUNDS": 2,
             "WARM_UP_CALLS": 2,
@@ -46,6 +47,10 @@ def test_lists_among_many_jobs_are_measured() -> None:
 
 def test_peak_memory_is_measured() -> None:
     assert list_unmeasured(memory.rows()) == []
+
+
+def test_records_and_documents_are_measured() -> None:
+    assert list_unmeasured(anyio.run(reading.rows)) == []
 
 
 def test_every_kind_of_sync_is_measured_beside_the_floor() -> None:
