@@ -5,7 +5,7 @@ import re
 from urllib.parse import quote
 
 from weft.document.html import html_to_text
-from weft.domain.text.characters import HIDDEN, clean_line
+from weft.domain.text.characters import clean_line, drop_hidden
 
 MAX_TITLE_CHARS = 200
 
@@ -99,7 +99,7 @@ def clean_text(text: str) -> str:
     """Make ``\\n`` the only line end, and drop hidden characters."""
     if "\r" in text or not text.isascii() or "\x0b" in text or "\x0c" in text:
         text = _NEWLINES.sub("\n", text)
-    return HIDDEN.sub("", text)
+    return drop_hidden(text)
 
 
 def path_id(path: bytes) -> str:

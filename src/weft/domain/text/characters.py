@@ -18,6 +18,19 @@ HIDDEN_OR_BREAK = re.compile(f"[{_HIDDEN}\t\n]+")
 """A run of characters that no single line may have: hidden ones, newlines and tabs."""
 
 
+_HIDDEN_ASCII = bytes(code for code in range(128) if HIDDEN.match(chr(code)))
+
+
+def drop_hidden(text: str) -> str:
+    """Return the text without hidden characters."""
+    if text.isascii():
+        # Most texts are, and this takes a tenth of the time.
+        return text.encode("ascii").translate(None, _HIDDEN_ASCII).decode("ascii")
+    return HIDDEN.sub("", text)
+
+
 def clean_line(text: str) -> str:
     """Return the text on one line, each run of unseen characters replaced by one space."""
+    if text.isascii() and text.isprintable():
+        return text.strip()
     return HIDDEN_OR_BREAK.sub(" ", text).strip()

@@ -43,35 +43,49 @@ def find(answer: object, path: str) -> object:
     return None
 
 
-def _path(names: list[str]) -> Getter:
-    if len(names) == 1 and not names[0].endswith("[]"):
+def _path(names: Sequence[str]) -> Getter:
+    """Return a getter of closures, since it runs for every field of every record."""
+    first, rest = names[0], names[1:]
+    if first.endswith("[]"):
+        return _items(first[:-2], _path(rest) if rest else None)
+    if not rest:
         # Records are objects, and most values lie in one of their own fields.
-        return methodcaller("get", names[0])
+        return methodcaller("get", first)
+    if rest[0].isdecimal():
+        return _item_at(first, int(rest[0]), _path(rest[1:]) if rest[1:] else None)
+    inner = _path(rest)
 
-    return lambda record: _walk(record, names)
+    def get(record: Any) -> object:
+        found = record.get(first)
+        return inner(found) if isinstance(found, dict) else None
 
-
-def _walk(record: Any, names: Sequence[str]) -> object:
-    for position, name in enumerate(names):
-        if name.endswith("[]"):
-            items = _step(record, name[:-2])
-            rest = names[position + 1 :]
-            listed = cast("list[Any]", items) if isinstance(items, list) else []
-            found = (_walk(item, rest) for item in listed)
-            return [value for value in found if value is not None]
-        record = _step(record, name)
-        if record is None:
-            return None
-    return record
+    return get
 
 
-def _step(record: Any, name: str) -> Any:
-    if isinstance(record, dict):
-        return cast("dict[str, Any]", record).get(name)
-    if isinstance(record, list) and name.isdecimal():
-        items = cast("list[Any]", record)
-        return items[int(name)] if int(name) < len(items) else None
-    return None
+def _items(name: str, inner: Getter | None) -> Getter:
+    def get(record: Any) -> object:
+        items = record.get(name)
+        if not isinstance(items, list):
+            return []
+        listed = cast("list[Any]", items)
+        if inner is None:
+            return [item for item in listed if item is not None]
+        found = (inner(item) for item in listed if isinstance(item, dict))
+        return [value for value in found if value is not None]
+
+    return get
+
+
+def _item_at(name: str, position: int, inner: Getter | None) -> Getter:
+    def get(record: Any) -> object:
+        items = record.get(name)
+        listed = cast("list[Any]", items) if isinstance(items, list) else []
+        item = listed[position] if position < len(listed) else None
+        if inner is None:
+            return item
+        return inner(item) if isinstance(item, dict) else None
+
+    return get
 
 
 def _template(template: str) -> Getter:
