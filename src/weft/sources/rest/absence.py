@@ -111,7 +111,7 @@ class Absence:
             size=size,
         )
         try:
-            async for page in pages:
+            async for page in stream.gather(pages):
                 self._is_unsure = self._is_unsure or page.gap is not None
                 for found in page.records:
                     record = found if parent is None else below(parent, found)

@@ -147,7 +147,8 @@ class Listing:
         pages = read_pages(
             self._api, asked, place.paging, place.records, optional=row.optional, start=start
         )
-        async for page in self._allow_lack(stream, pages):
+        pages = pages if start is None else _resume(pages)
+        async for page in self._allow_lack(stream, stream.gather(pages)):
             if isinstance(page, Skipped):
                 yield page
                 continue
@@ -339,6 +340,19 @@ class Listing:
         except Missing:
             raise CursorExpired(f"The changes of '{stream.name}' do not go back so far.") from None
         self._cursor.marks[stream.name] = mark
+
+
+async def _resume(pages: AsyncGenerator[Page]) -> AsyncGenerator[Page]:
+    """Yield the pages from a saved one on. Raises CursorExpired if that is there no more."""
+    begun = False
+    try:
+        async for page in pages:
+            begun = True
+            yield page
+    except SourceMisconfigured:
+        if begun:
+            raise
+        raise CursorExpired("The listing cannot go on from the page where it was.") from None
 
 
 def _mark_at(answer: object, path: str, name: str) -> JsonValue:

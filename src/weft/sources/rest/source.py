@@ -197,6 +197,8 @@ def check_streams(streams: tuple[Stream, ...]) -> None:
             raise ValueError(f"streams.{number}.parent: '{row.parent}' must come before it")
         if row.since and row.updated is None:
             raise ValueError(f"streams.{number}.updated: 'since' needs the time of a change")
+        if row.gather and row.parent is None:
+            raise ValueError(f"streams.{number}.gather: only a stream with a parent has it")
         if row.feed and row.parent:
             raise ValueError(f"streams.{number}.feed: a stream with a parent has none")
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any, Final, cast
@@ -13,7 +13,8 @@ from weft.document.read import read
 from weft.document.text import clean_text, path_id
 from weft.domain.base import Json
 from weft.domain.entities import Entity
-from weft.sources.rest.paging import Asked, unexpected_answer
+from weft.sources.rest.gather import gather
+from weft.sources.rest.paging import Asked, Page, unexpected_answer
 from weft.sources.rest.table import Record, Search, Since, Stream, Value
 from weft.sources.rest.values import (
     LINE_CHARS_MAX,
@@ -35,6 +36,7 @@ _FORMS: Final[dict[str, Callable[[datetime], object]]] = {
     "iso_ms": lambda at: at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03}Z",
     "epoch": lambda at: int(at.timestamp()),
     "epoch_ms": lambda at: int(at.timestamp() * 1000),
+    "epoch_day": lambda at: int(at.timestamp()) // 86_400 * 86_400,
     "date": lambda at: at.strftime("%Y-%m-%d"),
     "minute": lambda at: at.strftime("%Y-%m-%d %H:%M"),
 }
@@ -133,6 +135,11 @@ class BoundStream:
     def is_deleted(self, record: Record) -> bool:
         """Return whether the record says that it is deleted."""
         return self._deleted is not None and bool(self._deleted(record))
+
+    def gather(self, pages: AsyncGenerator[Page]) -> AsyncGenerator[Page]:
+        """Return pages of the stream's records, which may each be made of several."""
+        how = self.row.gather
+        return pages if how is None else gather(pages, how, f"'{self.name}'")
 
     def is_cut(self, answer: Any) -> bool:
         """Return whether an answer says that it leaves out records of the listing."""

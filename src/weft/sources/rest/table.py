@@ -113,14 +113,14 @@ class Search(_Row):
 class Since(_Row):
     """Asks only for what changed since the newest record of the last sync, less ``overlap``.
 
-    ``param`` takes the time in ``form``, put into ``template`` if there is one; ``extra`` are
-    further parameters of such a request, and ``search`` is what is asked in place of the listing.
-    Without a ``param`` the service lists the newest first, and the listing stops at the first older
-    record.
+    ``param`` takes the time in ``form`` (``epoch_day``: when its day began in UTC), put into
+    ``template`` if there is one; ``extra`` are further parameters of such a request, and ``search``
+    is what is asked in place of the listing. Without a ``param`` the service lists the newest
+    first, and the listing stops at the first older record.
     """
 
     param: str | None = None
-    form: Literal["iso", "iso_ms", "epoch", "epoch_ms", "date", "minute"] = "iso"
+    form: Literal["iso", "iso_ms", "epoch", "epoch_ms", "epoch_day", "date", "minute"] = "iso"
     template: str = "{since}"
     extra: dict[str, Any] = Field(default_factory=dict)
     overlap: timedelta = timedelta(minutes=2)
@@ -157,6 +157,15 @@ class Gone(_Row):
     """The key of a record that is gone."""
 
     key: str
+
+
+class Gather(_Row):
+    """Records that have the same ``by``, which are listed one after another, are what ``make``
+    takes; the records that it returns are those of the stream, which must have a parent.
+    """
+
+    by: Value
+    make: Callable[[list[Record]], Iterable[Record]]
 
 
 class Request(_Row):
@@ -196,6 +205,7 @@ class Stream(_Row):
     optional: bool = False
     cut: Value | None = None
     among: Value | None = None
+    gather: Gather | None = None
     paging: Paging = Single()
     key: Value | tuple[Value, ...] = "id"
     parent: str | None = None
