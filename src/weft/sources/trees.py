@@ -118,6 +118,16 @@ class Tree:
         with self._open_folder(parts[:-1]) as folder:
             return self._check_file(_open_below(folder, parts[-1], flags))
 
+    def identify_file(self, parts: Parts) -> Identity:
+        """Return the device and number of a plain file. Raises as `open_file`, but opens nothing.
+
+        A program ends all its locks on a file when it closes any descriptor of it, and SQLite
+        needs its own.
+        """
+        with self._open_folder(parts[:-1]) as folder:
+            found = os.stat(_check_name(parts[-1]), dir_fd=folder, follow_symlinks=False)
+        return self._identify(found)
+
     @contextmanager
     def _open_folder(self, parts: Parts) -> Generator[int]:
         current = self._open_pinned()
@@ -147,11 +157,17 @@ class Tree:
             raise NotInside(errno.EPERM, "never read")
 
     def _check_file(self, descriptor: int) -> int:
-        found = os.fstat(descriptor)
-        if stat.S_ISREG(found.st_mode) and not self._guard.refuses_file(found):
-            return descriptor
-        os.close(descriptor)
-        raise NotInside(errno.EPERM, "no plain file, or never read")
+        try:
+            self._identify(os.fstat(descriptor))
+        except NotInside:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def _identify(self, found: os.stat_result) -> Identity:
+        if not stat.S_ISREG(found.st_mode) or self._guard.refuses_file(found):
+            raise NotInside(errno.EPERM, "no plain file, or never read")
+        return _identity(found)
 
 
 class PortableTree(Tree):
@@ -199,6 +215,10 @@ class PortableTree(Tree):
             os.close(descriptor)
             raise
         return self._check_file(descriptor)
+
+    def identify_file(self, parts: Parts) -> Identity:
+        """As in `Tree`."""
+        return self._identify(self._check_path(parts).lstat())
 
     def _check_path(self, parts: Parts) -> Path:
         if self._pin and _stat_identity(self.root.joinpath(*self._pin[0])) != self._pin[1]:

@@ -8,6 +8,7 @@ import pytest
 
 from weft.sources.sql.source import SqlSource
 from weft.testing.database_faults import DatabaseFaults
+from weft.testing.folder_faults import FolderFaults
 from weft.testing.source_contract import Change, SourceCase, SourceContract, offline_context
 
 SCHEMA = """
@@ -32,6 +33,13 @@ def run(path: Path, script: str) -> None:
     connection.close()
 
 
+def prepare(folder: Path) -> Path:
+    path = folder / "data" / "shop.db"
+    path.parent.mkdir()
+    run(path, SCHEMA)
+    return path
+
+
 class TestSqlite(SourceContract):
     """A SQLite file, with a column that tells what is new."""
 
@@ -41,9 +49,7 @@ class TestSqlite(SourceContract):
 
     @pytest.fixture
     def case(self, tmp_path: Path, config: dict[str, Any]) -> SourceCase:
-        path = tmp_path / "data" / "shop.db"
-        path.parent.mkdir()
-        run(path, SCHEMA)
+        path = prepare(tmp_path)
 
         async def mutate() -> Change:
             run(
@@ -60,4 +66,19 @@ class TestSqlite(SourceContract):
             mutate=mutate,
             hostile=NO_PARSER,
             faults=DatabaseFaults(ERRORS),
+        )
+
+
+class TestSqliteFolder(SourceContract):
+    """A SQLite file whose folder is moved away and replaced."""
+
+    @pytest.fixture
+    def case(self, tmp_path: Path) -> SourceCase:
+        path = prepare(tmp_path)
+        return SourceCase(
+            SqlSource,
+            {"path": str(path), "cursor_column": "updated_at"},
+            offline_context(files_roots=(tmp_path,)),
+            hostile=NO_PARSER,
+            faults=FolderFaults(path.parent),
         )

@@ -238,7 +238,9 @@ def _normalise_url(value: str) -> str:
         if url.scheme.startswith("sqlite"):
             raise _Refused("a SQLite database is given as path")
         if "@" in url.netloc:
-            raise _Refused("must not hold a user or password; use the credentials' fields")
+            raise _Refused(
+                "must not hold a user or password; give them as the credentials user and password"
+            )
         server = _parse_server(url)
     except _Refused:
         raise

@@ -55,6 +55,10 @@ def explain(error: Exception, what: str, field: str) -> WeftError:
     cause: Any = getattr(error, "orig", None) or error
     if isinstance(cause, WeftError):
         return cause
+    if isinstance(cause, UnicodeError):
+        return SourceMisconfigured(
+            f"{what[:1].upper()}{what[1:]} has text that is no UTF-8.", field=field
+        )
     module = type(cause).__module__.partition(".")[0]
     if module == "psycopg":
         return _explain_postgresql(cause, what, field)

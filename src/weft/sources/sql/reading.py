@@ -1,11 +1,12 @@
 """Read one table in worker threads: page by page, from its beginning or from a mark."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from weft.domain.base import Json
 from weft.domain.entities import Entity
+from weft.domain.text.characters import clean_line
 from weft.errors import SourceMisconfigured
 from weft.sources.base import Event, Skipped
 from weft.sources.sql.config import SqlConfig
@@ -13,7 +14,10 @@ from weft.sources.sql.marks import SEEN_MAX, Mark, digest_row
 from weft.sources.sql.rows import RowReader
 from weft.sources.sql.session import Session, SessionRunner, next_size
 from weft.sources.sql.statements import Reads
-from weft.sources.sql.tables import Table
+from weft.sources.sql.tables import QUERY, Table
+
+T = TypeVar("T")
+Rows = Sequence[Sequence[Any]]
 
 
 class TableReader:
@@ -26,14 +30,14 @@ class TableReader:
         session: Session,
         runner: SessionRunner,
         reads: Reads,
-        what: str,
     ) -> None:
         self._table = table
         self._rows = RowReader(table, config)
         self._session = session
         self._runner = runner
         self._reads = reads
-        self._what = what
+        name = clean_line(table.label)
+        self._what = "the query" if table.label == QUERY else f"the table {name}"
         self._field = "query" if config.query else "tables"
         self._last_id: str | None = None
         self._has_empty_key = False
@@ -54,16 +58,15 @@ class TableReader:
             else partial(self._reads.read_since, since.lower_bound(self._session.dialect))
         )
         result = await self._runner.run(start, self._what, self._field)
-        size = next_size(())
-        while True:
-            rows, events = await self._runner.run(
-                partial(self._read_page, result, size, known), self._what, self._field
-            )
-            if not rows:
-                return
+        async for events in self._pages(result, partial(self._read_rows, known=known)):
             for event in events:
                 yield event
-            size = rows
+
+    async def list_ids(self) -> AsyncGenerator[list[str]]:
+        """Yield the ids of all rows, a page at a time."""
+        result = await self._runner.run(self._reads.read_all, self._what, self._field)
+        async for ids in self._pages(result, self._name_rows):
+            yield ids
 
     async def remember(self, mark: Mark) -> Json:
         """Return what the cursor says of this table."""
@@ -74,11 +77,24 @@ class TableReader:
             )
         return mark.dump()
 
-    def _read_page(
-        self, result: Any, size: int, known: frozenset[str]
-    ) -> tuple[int, list[Entity | Skipped]]:
-        """Return the size of the next page, 0 after the last one, and the events of this one."""
-        rows = self._session.fetch_page(result, size)
+    async def _pages(self, result: Any, read: Callable[[Rows], T]) -> AsyncGenerator[T]:
+        """Yield what ``read`` makes of each page, up to the last row."""
+        size = next_size(())
+        while True:
+            size, found = await self._runner.run_then(
+                partial(self._session.fetch_page, result, size),
+                lambda rows: (next_size(rows) if rows else 0, read(rows)),
+                self._what,
+                self._field,
+            )
+            if not size:
+                return
+            yield found
+
+    def _name_rows(self, rows: Rows) -> list[str]:
+        return [row_id for row in rows if (row_id := self._rows.id_of(row))]
+
+    def _read_rows(self, rows: Rows, *, known: frozenset[str]) -> list[Entity | Skipped]:
         events: list[Entity | Skipped] = []
         for row in rows:
             row_id = self._rows.id_of(row)
@@ -96,7 +112,7 @@ class TableReader:
             self._last_id = row_id
             if not known or digest_row(row_id, row) not in known:
                 events.append(self._rows.read(row_id, row))
-        return (next_size(rows) if rows else 0), events
+        return events
 
     def _digest_last(self, bound: Any) -> list[str]:
         result = self._reads.read_last(bound, SEEN_MAX)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, CursorResult, Engine, Executable, Inspector
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 _SILENT: Final = logging.Logger("silent", logging.CRITICAL + 1)
 
@@ -177,10 +178,17 @@ class SessionRunner:
 
     async def run(self, work: Callable[[], T], what: str, field: str) -> T:
         """Do ``work``, which reads ``what``, in a thread; raise our errors for the driver's."""
+        return await self.run_then(work, lambda found: found, what, field)
 
-        def do() -> T:
+    async def run_then(
+        self, work: Callable[[], T], then: Callable[[T], U], what: str, field: str
+    ) -> U:
+        """Do ``work`` as `run` does, and in the same thread ``then`` what needs no driver."""
+
+        def do() -> U:
             with translate_errors(what, field):
-                return self._session.work(work)
+                found = self._session.work(work)
+            return then(found)
 
         try:
             with anyio.fail_after(_WAIT_SECONDS):

@@ -5,6 +5,7 @@ the database offers that. Rows are streamed in pages by worker threads.
 """
 
 from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Final, cast
 
@@ -12,8 +13,17 @@ from pydantic import BaseModel
 
 from weft.domain.base import Json
 from weft.domain.text.characters import clean_line
-from weft.errors import AuthenticationFailed, CursorExpired, SourceMisconfigured, SourceUnavailable
-from weft.sources.base import Checkpoint, Complete, Event, Skipped, Source, SourceContext
+from weft.errors import AuthenticationFailed, CursorExpired, SourceUnavailable
+from weft.sources.base import (
+    Checkpoint,
+    Complete,
+    Event,
+    Named,
+    PreviewEvent,
+    Skipped,
+    Source,
+    SourceContext,
+)
 from weft.sources.roots import find_start, pin_path
 from weft.sources.sql.config import Dialect, Server, SqlConfig, SqlCredentials
 from weft.sources.sql.connect import Link, require_packages
@@ -21,9 +31,9 @@ from weft.sources.sql.marks import Mark
 from weft.sources.sql.reach import find_ways
 from weft.sources.sql.reading import TableReader
 from weft.sources.sql.session import Session, SessionRunner, open_session
-from weft.sources.sql.sqlite import open_sqlite
+from weft.sources.sql.sqlite import open_inside
 from weft.sources.sql.statements import QueryReads, Reads, TableReads
-from weft.sources.sql.tables import QUERY, Plan, Table, plan_query, plan_tables
+from weft.sources.sql.tables import Plan, Table, plan_query, plan_tables
 
 _EVIDENCE: Final = "the rows of every table were read to the last one, in one transaction"
 _GONE: Final = "a table that was read before is not there any more, or may not be seen"
@@ -80,6 +90,21 @@ class SqlSource(Source[SqlConfig, SqlCredentials]):
         what = "the query's columns" if self.config.query else f"{len(plan.tables)} tables"
         return f"{session.kind} database {clean_line(database)}: {what}"
 
+    async def preview(self) -> AsyncGenerator[PreviewEvent]:
+        """Name the rows by their keys; their texts may yet turn out to be too long."""
+        async with open_session() as (session, runner):
+            await self._connect(session, runner)
+            plan = await runner.run(lambda: self._plan(session), "the catalogue", self._field)
+            for table in plan.tables:
+                # The columns of a query are as it gives them.
+                named = table if self.config.query else replace(table, columns=table.key_columns)
+                async for ids in self._reader(session, runner, named).list_ids():
+                    for row_id in ids:
+                        yield Named(row_id, "row")
+        labels = {table.label for table in plan.tables}
+        gone = (self._read_cursor(self.context.last_cursor) or {}).keys() - labels
+        yield Complete("the keys of every table were read to the last one", _GONE if gone else None)
+
     async def fetch(self, cursor: Json | None) -> AsyncGenerator[Event]:
         """Yield all rows or, with a cursor, those that its tables' cursor columns tell apart."""
         marks = self._read_cursor(cursor)
@@ -93,18 +118,13 @@ class SqlSource(Source[SqlConfig, SqlCredentials]):
                 yield Skipped(clean_line(label) or "table", reason)
             left: dict[str, Json] = {}
             for table in plan.tables:
-                reads = self._reads(session, table)
                 since = Mark.parse((marks or {}).get(table.label), table)
-                what = (
-                    f"the table {clean_line(table.label)}" if table.label != QUERY else "the query"
-                )
-                reader = TableReader(table, self.config, session, runner, reads, what)
+                reader = self._reader(session, runner, table)
                 mark = await reader.find_mark()
                 async for event in reader.read(since):
                     yield event
                 left[table.label] = await reader.remember(mark)
-        seen = {table.label for table in plan.tables} | {label for label, _ in plan.skipped}
-        gone = known.keys() - seen
+        gone = known.keys() - left.keys()
         kept = {label: known[label] for label in gone} if cursor is not None else {}
         yield Checkpoint({"scope": self.config.scope, "tables": {**kept, **left}})
         yield Complete(_EVIDENCE, _GONE if gone else None)
@@ -129,7 +149,8 @@ class SqlSource(Source[SqlConfig, SqlCredentials]):
         server = self._server
         require_packages(server.dialect if server else "sqlite")
         if server is None:
-            await runner.run(partial(session.connect, self._open_file), "the file", "path")
+            link = partial(open_inside, cast("str", self.config.path), self.context)
+            await runner.run(partial(session.connect, link), "the file", "path")
             return
         if self.credentials.user is None:
             raise AuthenticationFailed(
@@ -149,22 +170,19 @@ class SqlSource(Source[SqlConfig, SqlCredentials]):
             else:
                 return
 
-    def _open_file(self) -> Link:
-        start = find_start(cast("str", self.config.path), self.context, field="path")
-        if not start.is_file:
-            raise SourceMisconfigured("The path is a folder, not a SQLite file.", field="path")
-        return open_sqlite(start.path)
-
     def _plan(self, session: Session) -> Plan:
         if self.config.query is None:
             return plan_tables(session.inspect(), self.config)
         names = QueryReads(session, self.config.query).list_columns()
         return Plan((plan_query(names, self.config),))
 
-    def _reads(self, session: Session, table: Table) -> Reads:
-        if self.config.query is None:
-            return TableReads(session, table, self.config.max_row_size)
-        return QueryReads(session, self.config.query, table)
+    def _reader(self, session: Session, runner: SessionRunner, table: Table) -> TableReader:
+        config = self.config
+        if config.query is None:
+            reads: Reads = TableReads(session, table, config.max_row_size)
+        else:
+            reads = QueryReads(session, config.query, table)
+        return TableReader(table, config, session, runner, reads)
 
 
 def _find_opener(dialect: Dialect) -> Callable[..., Link]:

@@ -6,7 +6,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from weft.errors import SourceMisconfigured, SourceUnavailable
+from weft.sources.base import SourceContext
+from weft.sources.roots import find_start
 from weft.sources.sql.connect import STATEMENT_SECONDS, Link
+from weft.sources.trees import tree_at
 
 _MAX_VALUE_BYTES: Final = 64 * 1024 * 1024
 _STEPS_BETWEEN_CHECKS: Final = 100_000
@@ -24,6 +28,28 @@ _SQLITE_PRAGMAS: Final = frozenset(
     {"table_info", "table_xinfo", "table_list", "index_list", "index_info", "index_xinfo"}
     | {"foreign_key_list", "database_list", "read_uncommitted"}
 )
+
+
+def open_inside(path: str, context: SourceContext) -> Link:
+    """Open a configured file. Raises NotPermitted or an error of the field ``path``.
+
+    SQLite opens by name, so that the file is looked at before and after.
+    """
+    start = find_start(path, context, field="path")
+    if not start.is_file:
+        raise SourceMisconfigured("The path is a folder, not a SQLite file.", field="path")
+    tree = tree_at(start.root, context)
+    try:
+        before = tree.identify_file(start.parts)
+        link = open_sqlite(start.path)
+        if tree.identify_file(start.parts) != before:
+            link.raw.close()
+            raise SourceUnavailable("The database file was replaced while it was opened.")
+    except OSError:
+        raise SourceMisconfigured(
+            "The database file cannot be read, or is a link.", field="path"
+        ) from None
+    return link
 
 
 def open_sqlite(path: Path) -> Link:

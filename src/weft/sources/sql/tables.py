@@ -58,6 +58,11 @@ class Table:
         return tuple(column.name for column in self.columns)
 
     @property
+    def key_columns(self) -> tuple[Column, ...]:
+        """The columns that the ids of rows are made of."""
+        return tuple(Column(name) for name in self.key)
+
+    @property
     def digest(self) -> str:
         """Return what changes when rows read before would now be read otherwise."""
         told = repr((self.key, self.names, self.cursor))

@@ -248,6 +248,31 @@ async def test_later_sync_reads_what_is_new_or_was_committed_late(shop: Shop) ->
     assert await shop.entities(last_cursor(events), **chosen) == {}
 
 
+async def test_full_listing_ends_complete_without_what_was_deleted(shop: Shop) -> None:
+    shop.run("create table t (id integer primary key); insert into t values (1), (2)")
+    assert set(await shop.entities()) == {"t/1", "t/2"}
+    shop.run("delete from t where id = 1")
+    events = await shop.read()
+    assert [event.id for event in events if isinstance(event, Entity)] == ["t/2"]
+    last = events[-1]
+    assert isinstance(last, Complete)
+    assert last.doubt is None
+
+
+async def test_hard_link_to_wefts_own_state_is_refused(shop: Shop, tmp_path: Path) -> None:
+    private = tmp_path / "private"
+    private.mkdir()
+    shop.path = private / "weft.db"
+    shop.run("create table t (id integer primary key); insert into t values (1)")
+    linked = tmp_path / "data.db"
+    linked.hardlink_to(shop.path)
+    context = offline_context(files_roots=(tmp_path,), private_paths=(private,))
+    for path in (linked, shop.path):
+        with pytest.raises((SourceMisconfigured, NotPermitted)) as refused:
+            await events_of(SqlSource(SqlConfig(path=str(path)), SqlCredentials(), context))
+        assert refused.value.field == "path"
+
+
 async def test_far_future_hides_nothing(shop: Shop) -> None:
     shop.run(
         "create table t (id integer primary key, at text);"
