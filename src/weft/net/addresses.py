@@ -12,6 +12,7 @@ from ipaddress import (
     IPv4Network,
     IPv6Address,
     IPv6Network,
+    ip_address,
     ip_network,
 )
 
@@ -50,13 +51,21 @@ class AllowList:
 
     def permits(self, host: str, port: int, address: Address) -> bool:
         """Return whether an entry names this host, or covers this address, at this port."""
-        name = host.lower().rstrip(".")
-        if (name, port) in self.names or (name, None) in self.names:
-            return True
-        return any(
+        return self._has_name(host, port) or any(
             allowed in (None, port) and address.version == network.version and address in network
             for network, allowed in self.networks
         )
+
+    def permits_by_name(self, host: str, port: int) -> bool:
+        """Return whether an entry permits this host, a name or an address, as it is written."""
+        try:
+            return self.permits(host, port, ip_address(host))
+        except ValueError:
+            return self._has_name(host, port)
+
+    def _has_name(self, host: str, port: int) -> bool:
+        name = host.lower().rstrip(".")
+        return (name, port) in self.names or (name, None) in self.names
 
 
 def check_address(host: str, port: int, address: Address, allowed: AllowList) -> None:

@@ -229,8 +229,8 @@ class GuardedTransport(httpx.AsyncBaseTransport):
                 return await self._pool.handle_async_request(raw)
         except TimeoutError:
             raise _too_slow(request) from None
-        except _HTTPCORE_ERRORS as error:
-            raise _as_httpx(error) from error
+        except HTTPCORE_ERRORS as error:
+            raise as_httpx(error) from error
 
 
 class _Body(httpx.AsyncByteStream):
@@ -273,8 +273,8 @@ class _Body(httpx.AsyncByteStream):
                 return
             except TimeoutError:
                 raise _too_slow(self._request) from None
-            except _HTTPCORE_ERRORS as error:
-                raise _as_httpx(error) from error
+            except HTTPCORE_ERRORS as error:
+                raise as_httpx(error) from error
             yield chunk
 
 
@@ -315,7 +315,7 @@ def _too_slow(request: httpx.Request) -> SourceUnavailable:
     return SourceUnavailable(f"{host_of(request.url)} took too long to answer.")
 
 
-_HTTPCORE_ERRORS = (
+HTTPCORE_ERRORS = (
     httpcore.TimeoutException,
     httpcore.NetworkError,
     httpcore.ProtocolError,
@@ -325,7 +325,7 @@ _HTTPCORE_ERRORS = (
 )
 
 
-def _as_httpx(error: Exception) -> httpx.HTTPError:
+def as_httpx(error: Exception) -> httpx.HTTPError:
     """Return httpx's exception of the same name as httpcore's."""
     twin: object = getattr(httpx, type(error).__name__, None)
     if isinstance(twin, type) and issubclass(twin, httpx.TransportError):
