@@ -38,8 +38,8 @@ def read_eml(data: bytes, read_attachment: ReadAttachment) -> Document:
     """Read a message: who wrote to whom, the text, and the attachments. Raises Unreadable."""
     start = data.removeprefix(codecs.BOM_UTF8).lstrip()
     message = email.message_from_bytes(start, policy=email.policy.default)
-    headers = {name: _header(message, header) for name, header in _HEADERS.items()}
-    title = _header(message, "Subject")
+    headers = {name: read_header(message, header) for name, header in _HEADERS.items()}
+    title = read_header(message, "Subject")
     if not title and not any(headers.values()):
         raise Unreadable("no message: it has no sender, recipient, date or subject")
     facts, parts = _begin(headers)
@@ -94,7 +94,8 @@ def _begin(headers: Mapping[str, str]) -> tuple[Json, TextParts]:
     return facts, parts
 
 
-def _header(message: EmailMessage, name: str) -> str:
+def read_header(message: EmailMessage, name: str) -> str:
+    """Return a decoded header on one line of bounded length; empty if there is none."""
     try:
         return _line(str(message.get(name, "")))
     except (email.errors.MessageError, LookupError, ValueError, AttributeError, TypeError):

@@ -1,0 +1,1 @@
+"""The `imap` source: the messages of a mailbox."""
