@@ -42,7 +42,7 @@ _SUFFIXES: Final = {
 _UNKNOWN_TYPES: Final = frozenset({"", "application/octet-stream", "binary/octet-stream"})
 _OLD_OFFICE: Final = frozenset({".doc", ".xls", ".ppt"})
 _OLE_MARK: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-_PDF_MARK: Final = b"%PDF-"
+PDF_MARK: Final = b"%PDF-"
 _TOO_COSTLY: Final = "takes too much memory or time, or crashes the program that reads it"
 
 
@@ -109,7 +109,7 @@ def _cost(path: str, data: bytes) -> int:
 
 
 def _suffix_of(path: str, data: bytes) -> str:
-    return ".pdf" if data.startswith(_PDF_MARK) else _ending(path)
+    return ".pdf" if data.startswith(PDF_MARK) else _ending(path)
 
 
 def _ending(path: str) -> str:

@@ -101,12 +101,13 @@ class Omitted:
     """The source knows of more than it lists: beyond a limit, or behind dead links.
 
     Of several with one ``kind`` and ``setting`` the last counts. ``count`` None: nobody knows how
-    many; ``setting`` is the limit's field of Config.
+    many; ``setting`` is the limit's field of Config; ``examples``, of all kinds, go into the log.
     """
 
     kind: FindingKind
     count: int | None = None
     setting: str = ""
+    examples: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

@@ -367,4 +367,5 @@ class _Run:
 
 def _describe(event: Omitted) -> str:
     found = Finding(kind=event.kind, reason=event.setting, count=event.count)
-    return f"Left out: {describe(found)}"
+    named = f", such as {', '.join(event.examples)}" if event.examples else ""
+    return f"Left out: {describe(found)}{named}"

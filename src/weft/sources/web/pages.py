@@ -9,7 +9,7 @@ import anyio
 import httpx
 
 from weft.document.model import Unreadable
-from weft.document.read import is_document, name_document, read
+from weft.document.read import PDF_MARK, is_document, name_document, read
 from weft.domain.entities import Entity
 from weft.domain.text.characters import clean_line
 from weft.errors import RateLimited, SourceUnavailable, WeftError
@@ -38,6 +38,7 @@ NEEDS_SCRIPT = "it needs JavaScript, which is not run"
 
 # A login or maintenance page in place of all others is reached in these ways.
 _FOR_NOW = frozenset({302, 303, 307})
+_FILE_NAME = re.compile(r"filename\s?=\s?\"?([^\";/\\]{1,200})", re.IGNORECASE)
 _MEDIA_TYPE = re.compile(r"[\w.+-]{1,60}/[\w.+-]{1,60}", re.ASCII)
 
 
@@ -212,7 +213,7 @@ class PageReader:
     ) -> PageResult:
         address = str(url)
         media_type = media_type_of(response)
-        document = name_document(url.path.rpartition("/")[2], media_type)
+        document = _name_document(response, url)
         if media_type and media_type not in HTML_TYPES | TEXT_TYPES and document is None:
             if is_feed(media_type, response.content):
                 return _unread(address, "a feed, which the source rss reads")
@@ -262,6 +263,18 @@ class PageReader:
 
 def _size_max(url: str) -> int:
     return DOCUMENT_BYTES_MAX if is_document(httpx.URL(url).path) else PAGE_BYTES_MAX
+
+
+def _name_document(response: httpx.Response, url: httpx.URL) -> str | None:
+    """Return the name of the document that was sent, if it is one."""
+    name, media_type = url.path.rpartition("/")[2], media_type_of(response)
+    found = name_document(name, media_type)
+    sent = _FILE_NAME.search(response.headers.get("content-disposition", ""))
+    if found is None and sent:
+        found = name_document(clean_line(sent[1]), media_type)
+    # Many a server does not know the type of what it sends.
+    is_pdf = found is None and response.content.startswith(PDF_MARK)
+    return f"{name}.pdf" if is_pdf else found
 
 
 def _canonical_of(response: httpx.Response, url: httpx.URL) -> str:

@@ -124,7 +124,7 @@ class WebSource(Source[WebConfig, NoFields]):
             raise SourceMisconfigured(
                 "The address is a feed, not a page or a sitemap.",
                 field="url",
-                hint="The source rss reads feeds: connect it, with this address as its url.",
+                hint="The source rss reads feeds: connect it, with this address in its urls.",
             )
         return response
 

@@ -48,6 +48,7 @@ MOVED_TO_ONE_MIN = 3
 # Addresses that are not wanted count too, since a page or sitemap can invent any number of them.
 SEEN_MAX = 500_000
 _SEEN_DIGEST_BYTES = 16
+DEAD_NAMED_MAX = 10
 # The limit of one trip to a worker thread.
 CHUNK_ADDRESSES = 1_000
 _NOT_ALLOWED = "the site's robots.txt does not allow it"
@@ -82,6 +83,8 @@ class SiteWalk:
     left_out: set[bytes] = field(default_factory=set[bytes])
     deeper: set[bytes] = field(default_factory=set[bytes])
     dead_links: int = 0
+    # Some of them, with their parents.
+    dead: list[Visit] = field(default_factory=list[Visit])
     is_full: bool = False
     # The length that the queue may have when pages are asked for once more.
     room: int | None = None
@@ -293,7 +296,14 @@ class SiteWalk:
         if deeper:
             yield Omitted(FindingKind.LIMIT, deeper, "max_depth")
         if self.dead_links:
-            yield Omitted(FindingKind.DEAD_LINKS, self.dead_links)
+            examples = tuple(self._list_dead())
+            yield Omitted(FindingKind.DEAD_LINKS, self.dead_links, examples=examples)
+
+    def _list_dead(self) -> Iterator[str]:
+        pages = {name_parent(address): address for address in self.listed}
+        for visit in self.dead:
+            page = pages.get(visit.parent)
+            yield f"{visit.url} (on {page})" if page else visit.url
 
     def _overflows(self) -> bool:
         check_cancelled()
@@ -325,7 +335,9 @@ class SiteWalk:
             outcome.links = []
         self._remember(visit, outcome)
         event = outcome.event
-        self.dead_links += event is None
+        if event is None:
+            self.dead_links += 1
+            self.dead = [*self.dead, visit][:DEAD_NAMED_MAX]
         if event is None or outcome.url in self.listed:
             return
         self.listed.add(outcome.url)

@@ -127,6 +127,17 @@ async def test_stored_page_keeps_its_address_unless_the_other_is_stored_too(
         assert listed(at, await at.fetch()) == ["/", "/a"]
 
 
+async def test_copies_that_an_older_version_of_weft_stored_go_once_their_texts_are_known(
+    http: HttpFactory,
+) -> None:
+    async with serve_website(http, SHOWN) as at:
+        await at.fetch()
+        at.stored |= {f"{at.site.url}{path}" for path in SHOWN}
+        at.known.clear()
+        assert listed(at, await at.fetch()) == sorted(SHOWN)
+        assert listed(at, await at.fetch()) == ["/", "/a"]
+
+
 async def test_notice_that_names_one_page_for_all_deletes_no_text(http: HttpFactory) -> None:
     pages = {f"/{name}": f"<p>the page {name}" for name in "abcd"}
     async with serve_website(http, {"/": links(*pages)} | pages) as at:

@@ -60,7 +60,11 @@ async def test_crawl_says_what_its_limits_leave_out_and_which_links_are_dead(
     async def list_omitted(**config: int) -> set[tuple[FindingKind, str, int | None]]:
         async with serve_website(http, dict(pages)) as at:
             events = await at.fetch("/", **config)
+            home = at.site.url
         told = [event for event in events if isinstance(event, Omitted)]
+        for event in told:
+            is_dead = event.kind is FindingKind.DEAD_LINKS
+            assert event.examples == ((f"{home}/gone (on {home}/)",) if is_dead else ())
         return {(event.kind, event.setting, event.count) for event in told}
 
     dead = (FindingKind.DEAD_LINKS, "", 1)
@@ -158,7 +162,15 @@ async def test_pages_that_are_none_are_skipped_with_a_reason(http: HttpFactory) 
 async def test_documents_are_pages(http: HttpFactory) -> None:
     report = (DOCUMENTS / "report.pdf").read_bytes()
     pages = {
-        "/": links("/report.pdf", "/download", "/plan.docx", "/locked.pdf"),
+        "/": links("/report.pdf", "/download", "/plan.docx", "/locked.pdf", "/get?1", "/get?2"),
+        "/get?1": HttpReply(body=report, headers={"content-type": "application/octet-stream"}),
+        "/get?2": HttpReply(
+            body=(DOCUMENTS / "plan.docx").read_bytes(),
+            headers={
+                "content-type": "application/octet-stream",
+                "content-disposition": 'attachment; filename="The plan.docx"',
+            },
+        ),
         "/report.pdf": HttpReply(body=report, headers={"content-type": "application/pdf"}),
         "/download": HttpReply(body=report, headers={"content-type": "application/pdf"}),
         "/plan.docx": HttpReply(
@@ -174,6 +186,8 @@ async def test_documents_are_pages(http: HttpFactory) -> None:
         events = await at.fetch()
     titles = {e.id.rpartition("/")[2]: e.title for e in events if isinstance(e, Entity)}
     assert titles["report.pdf"] == "Tide report (report.pdf)"
+    assert titles["get?1"] == "Tide report (get.pdf)"
+    assert titles["get?2"] == "Quarterly plan (The plan.docx)"
     assert titles["download"] == "Tide report (download.pdf)"
     assert titles["plan.docx"] == "Quarterly plan (plan.docx)"
     [skipped] = [event for event in events if isinstance(event, Skipped)]
