@@ -45,6 +45,7 @@ class ErrorCategory(StrEnum):
     STORAGE_FAILED = "storage_failed"
     KEY_UNAVAILABLE = "key_unavailable"
     NO_PROCESS = "no_process"
+    PUSH_UNFINISHED = "push_unfinished"
     INTERNAL = "internal"
 
 
@@ -134,6 +135,19 @@ class ConnectionFault(WeftError):
     """Someone must repair the connection before a sync can succeed."""
 
     status = 422
+
+
+class PushUnfinished(WeftError):
+    """A push of several batches was begun, and nobody ended it."""
+
+    status = 409
+    category = ErrorCategory.PUSH_UNFINISHED
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The push was not ended: its last batch never came, or was interrupted.",
+            hint="What it brought stays. Push all of it again.",
+        )
 
 
 class AuthenticationFailed(ConnectionFault):

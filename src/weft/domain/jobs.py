@@ -49,6 +49,7 @@ class JobTrigger(StrEnum):
     INITIAL = "initial"
     MANUAL = "manual"
     SCHEDULE = "schedule"
+    PUSH = "push"
 
 
 class RunOptions(Frozen, extra="ignore"):
@@ -354,6 +355,10 @@ _DIAGNOSES: dict[ErrorCategory, tuple[str, str]] = {
             "Ask the user or the operator to open the client that has it, or to change the setting "
             "and restart it: the job then starts by itself. cancel_job gives it up."
         ),
+    ),
+    ErrorCategory.PUSH_UNFINISHED: (
+        "Whoever pushed did not end the push, or the Weft process that took it ended.",
+        "Have all of it pushed to connection {connection} again: what is there stays as it is.",
     ),
     ErrorCategory.INTERNAL: (
         "Weft itself failed; the server's log on stderr has the details under this job id.",

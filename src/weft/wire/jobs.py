@@ -82,7 +82,9 @@ class LastJobAnswer(Answer):
     warnings: list[WarningAnswer] = Field(
         description="Weft's own: what a completed job left undone."
     )
-    trigger: Literal["initial", "manual", "schedule"] | None = Field(description="Weft's own.")
+    trigger: Literal["initial", "manual", "schedule", "push"] | None = Field(
+        description="Weft's own."
+    )
     full_sync: bool | None = Field(description="Weft's own: whether everything is listed.")
 
 

@@ -145,7 +145,7 @@ async def _sync(engine: Engine, claim: Claim) -> Outcome:
     source = await _open(engine, claim)
     if not (claim.full_sync or claim.cursor is None):
         try:
-            run = _Run(engine, claim)
+            run = Run(engine, claim)
             run.note("info", "Incremental sync from the stored cursor.")
             await run.read(source, claim.cursor)
             await run.sweep()
@@ -178,14 +178,14 @@ async def _open(engine: Engine, claim: Claim) -> AnySource:
 
 
 async def _list_everything(engine: Engine, claim: Claim, source: AnySource, why: str) -> None:
-    run = _Run(engine, await engine.store.entities.begin_listing(claim))
+    run = Run(engine, await engine.store.entities.begin_listing(claim))
     run.note("info", why)
     await run.read(source, None)
     await run.sweep()
 
 
 async def _resume_listing(engine: Engine, claim: Claim, source: AnySource) -> None:
-    run = _Run(engine, claim)
+    run = Run(engine, claim)
     run.note("info", "Full sync, continued from its last checkpoint.")
     try:
         await run.read(source, claim.checkpoint)
@@ -247,7 +247,7 @@ class _Inbox:
         self.room = anyio.Event()
 
 
-class _Run:
+class Run:
     """One pass over the source under a claim."""
 
     def __init__(self, engine: Engine, claim: Claim) -> None:
@@ -279,14 +279,17 @@ class _Run:
         if problems:
             raise problems[0]
 
-    async def sweep(self) -> None:
-        """Delete what the source no longer has, unless the listing had gaps or the brake holds."""
+    async def sweep(self, *, named: bool = False) -> None:
+        """Delete what the source no longer has, unless the listing had gaps or the brake holds.
+
+        ``named``: see `DeletionBrake`.
+        """
         complete = self._complete
         if self._claim.full_sync and complete is None:
             self._add(Incomplete("the source did not say that it named everything"))
             await self._commit(self._inbox.take())
         agreed = self._claim.options.agreed_deletions
-        brake = replace(self._engine.limits.brake, agreed=agreed)
+        brake = replace(self._engine.limits.brake, agreed=agreed, named=named)
         doubt = complete and complete.doubt
         if doubt:
             brake = replace(brake, share=0.0, floor=1)

@@ -38,16 +38,18 @@ class DeletionBrake:
 
     A sync may delete ``share`` of what was stored before it, or fewer than ``floor`` entities, but
     never leave nothing. ``agreed`` is how many held deletions somebody has agreed to: these are
-    made, and the source may have lost a few more since.
+    made, and the source may have lost a few more since. ``named``: somebody has named each one, so
+    none is held.
     """
 
     share: float = SHARE
     floor: int = FLOOR
     agreed: int = 0
+    named: bool = False
 
     def holds(self, extent: SweepExtent) -> bool:
         """Return whether nothing may be deleted until somebody agrees."""
-        if extent.unagreed == 0:
+        if self.named or extent.unagreed == 0:
             return False
         if extent.left == 0:
             return True

@@ -20,10 +20,12 @@ class JobStore(Protocol):
         *,
         trigger: JobTrigger,
         options: RunOptions,
+        reserve: timedelta | None = None,
     ) -> Job:
-        """Queue one.
+        """Queue one; with ``reserve`` it is not due for so long, except for an ``early`` claim.
 
-        Raises Conflict, naming the job, while one is live, and NotFound without the connection.
+        One that is pushed lists everything only if ``options`` say so. Raises Conflict, naming the
+        job, while one is live, and NotFound without the connection.
         """
         ...
 
@@ -71,9 +73,16 @@ class JobStore(Protocol):
         ...
 
     async def claim(
-        self, owner: str, *, lease: timedelta, host_limit: int, job_id: str | None = None
+        self,
+        owner: str,
+        *,
+        lease: timedelta,
+        host_limit: int,
+        job_id: str | None = None,
+        early: bool = False,
     ) -> Claim | None:
-        """Take the oldest waiting job that is due, or this one if it is, as in `find_waiting`.
+        """Take the oldest waiting job that is due, or this one if it is, as in `find_waiting`;
+        ``early``: also if it is not due yet.
 
         It is RUNNING under a lease and a new fence.
         """

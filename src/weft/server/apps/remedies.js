@@ -30,6 +30,7 @@ function remedy(category, { id }, { inHost: framed, may }) {
     storage_failed: `Free space ${host} ${then}`,
     key_unavailable: `Restore the master key ${host} What waits starts by itself then.`,
     no_process: "Open the client that has what is missing, or change the settings of this one and restart it. The sync starts by itself then.",
+    push_unfinished: "Have it pushed again, all of it. What is there already stays as it is.",
     internal: `Try again: ${sync}. If it fails again, report a bug; weft doctor --bundle collects what that needs.`,
   }[category] || `The log says more. ${then}`;
 }

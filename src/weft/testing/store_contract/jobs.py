@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from weft.domain.connections import ConnectionStatus
-from weft.domain.jobs import JobStatus, LogLine
+from weft.domain.jobs import JobStatus, JobTrigger, LogLine, RunOptions
 from weft.errors import Conflict, ErrorCategory, Fenced, NotFound
 from weft.local.store.base import Outcome, Store
 from weft.testing.store_contract.support import (
@@ -69,6 +69,28 @@ class JobQueueContract:
         assert (claim.options.force_full_sync, claim.full_sync) == (True, True)
         assert (claim.cursor, claim.checkpoint, claim.attempts) == (None, None, 0)
         assert not claim.resumed
+
+    @pytest.mark.anyio
+    async def test_reserved_job_is_had_early_only_by_its_name(
+        self, store: Store, pass_time: PassTime
+    ) -> None:
+        made = await make_connection(store)
+        job = await store.jobs.insert(
+            ORGANIZATION,
+            made.id,
+            trigger=JobTrigger.PUSH,
+            options=RunOptions(),
+            reserve=timedelta(minutes=10),
+        )
+        assert not job.full_sync, "what is pushed replaces nothing unless that is said"
+        assert await try_claim(store) is None
+        claim = await store.jobs.claim(OWNER, lease=LEASE, host_limit=2, job_id=job.id, early=True)
+        assert claim is not None
+        wait = Outcome(JobStatus.PENDING, retry_after=timedelta(minutes=10))
+        await store.jobs.finish(claim, wait, [])
+        assert await try_claim(store) is None
+        pass_time(timedelta(minutes=10))
+        assert (await claim_next(store)).job_id == job.id
 
     @pytest.mark.anyio
     async def test_host_runs_no_more_than_its_share(self, store: Store) -> None:

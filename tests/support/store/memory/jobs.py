@@ -41,6 +41,7 @@ class MemoryJobs(JobStore):
         *,
         trigger: JobTrigger,
         options: RunOptions,
+        reserve: timedelta | None = None,
     ) -> Job:
         connection = self._state.connections.get(connection_id)
         if connection is None or connection.row.organization_id != organization_id:
@@ -50,7 +51,9 @@ class MemoryJobs(JobStore):
                 raise Conflict("A job is live.", job_id=each.job.id)
         schedule = connection.row.schedule or Schedule()
         starts_over = connection.cursor is None or connection.list_again
-        full = options.force_full_sync or not schedule.continuous or starts_over
+        full = options.force_full_sync or (
+            trigger is not JobTrigger.PUSH and (not schedule.continuous or starts_over)
+        )
         job = Job(
             id=str(uuid4()),
             source_connection_id=connection_id,
@@ -59,7 +62,8 @@ class MemoryJobs(JobStore):
             full_sync=full,
             created_at=self._state.clock(),
         )
-        self._state.jobs[job.id] = JobState(job, organization_id, options)
+        made = self._state.jobs[job.id] = JobState(job, organization_id, options)
+        made.retry_at = None if reserve is None else self._state.clock() + reserve
         self._state.record("run", "job", job.id, organization_id, connection_id)
         return job
 
@@ -139,10 +143,16 @@ class MemoryJobs(JobStore):
         return True
 
     async def claim(
-        self, owner: str, *, lease: timedelta, host_limit: int, job_id: str | None = None
+        self,
+        owner: str,
+        *,
+        lease: timedelta,
+        host_limit: int,
+        job_id: str | None = None,
+        early: bool = False,
     ) -> Claim | None:
         now = self._state.clock()
-        for each, connection in self._due(host_limit):
+        for each, connection in self._due(host_limit, early=early):
             if job_id not in (None, each.job.id):
                 continue
             each.owner, each.fence, each.lease_until = owner, each.fence + 1, now + lease
@@ -161,10 +171,13 @@ class MemoryJobs(JobStore):
             return _make_claim(each, connection, lease)
         return None
 
-    def _due(self, host_limit: int) -> Iterator[tuple[JobState, ConnectionState]]:
+    def _due(
+        self, host_limit: int, *, early: bool = False
+    ) -> Iterator[tuple[JobState, ConnectionState]]:
         now = self._state.clock()
         for each in self._state.jobs.values():
-            if each.job.status is not JobStatus.PENDING or (each.retry_at and each.retry_at > now):
+            waits = each.retry_at and each.retry_at > now and not early
+            if each.job.status is not JobStatus.PENDING or waits:
                 continue
             connection = self._state.connections[each.job.source_connection_id]
             if not connection.row.host or self._running(connection.row.host) < host_limit:

@@ -1,10 +1,12 @@
 -- name: job_insert
 -- Fails on the unique index while another job of the connection is live.
 INSERT INTO job (
-  id, connection_no, organization_id, status, trigger, options, full_sync, created_at
+  id, connection_no, organization_id, status, trigger, options, full_sync, retry_at, created_at
 )
 SELECT :id, c.no, c.organization_id, 'PENDING', :trigger, :options,
-  (:force_full_sync OR NOT c.continuous OR c.cursor IS NULL OR c.list_again), :now
+  (:force_full_sync OR (
+    :trigger <> 'push' AND (NOT c.continuous OR c.cursor IS NULL OR c.list_again)
+  )), :retry_at, :now
 FROM connection c WHERE c.id = :connection_id AND c.organization_id = :organization_id
 RETURNING no;
 
@@ -89,7 +91,7 @@ SELECT j.no, j.id AS job_id, {job_mark} AS mark, j.error, c.id AS connection_id,
   c.short_name, c.config, c.credentials, c.auth_method, c.auth_expires_at
 FROM job j JOIN connection c ON c.no = j.connection_no
 WHERE j.status = 'PENDING' AND (:job_id IS NULL OR j.id = :job_id)
-  AND (j.retry_at IS NULL OR j.retry_at <= :now OR j.retry_at > :now + :retry_max)
+  AND (:early OR j.retry_at IS NULL OR j.retry_at <= :now OR j.retry_at > :now + :retry_max)
   AND (
     c.host = '' OR :host_limit > (
       SELECT count(*) FROM job r JOIN connection rc ON rc.no = r.connection_no

@@ -61,8 +61,9 @@ class SqliteJobs(Table, JobStore):
         *,
         trigger: JobTrigger,
         options: RunOptions,
+        reserve: timedelta | None = None,
     ) -> Job:
-        job_id = new_job_id()
+        job_id, now = new_job_id(), self._database.now()
         values = {
             "id": job_id,
             "organization_id": organization_id,
@@ -70,7 +71,8 @@ class SqliteJobs(Table, JobStore):
             "trigger": trigger,
             "options": options.model_dump_json(),
             "force_full_sync": options.force_full_sync or options.agreed_deletions > 0,
-            "now": self._database.now(),
+            "retry_at": None if reserve is None else now + reserve // MICROSECOND,
+            "now": now,
         }
         target = Target("job", job_id, organization_id, connection_id)
         return await write_audited(self._database, "run", target, _insert, values)
@@ -133,21 +135,33 @@ class SqliteJobs(Table, JobStore):
         return await self._database.write_relaxed(has_row, "job_explain_wait", values)
 
     async def claim(
-        self, owner: str, *, lease: timedelta, host_limit: int, job_id: str | None = None
+        self,
+        owner: str,
+        *,
+        lease: timedelta,
+        host_limit: int,
+        job_id: str | None = None,
+        early: bool = False,
     ) -> Claim | None:
         # Most looks find nothing, and must not take the write lock.
         if not await self._database.peek(has_row, "job_any_waiting"):
             return None
-        values = self._next_values(host_limit, job_id=job_id)
+        values = self._next_values(host_limit, job_id=job_id, early=early)
         holder = {"owner": owner, "lease_length": lease // MICROSECOND, "now": values["now"]}
         seconds = self._database.monotonic()
         return await self._database.write_relaxed(claim_next, values, holder, lease, seconds)
 
     def _next_values(
-        self, host_limit: int, *, job_id: str | None = None, passed_over: Collection[str] = ()
+        self,
+        host_limit: int,
+        *,
+        job_id: str | None = None,
+        passed_over: Collection[str] = (),
+        early: bool = False,
     ) -> dict[str, Any]:
         return {
             "job_id": job_id,
+            "early": early,
             "host_limit": host_limit,
             "retry_max": RETRY_WAIT_MAX // MICROSECOND,
             "now": self._database.now(),
