@@ -1,7 +1,6 @@
 """Opens what the settings describe: the engine, the remote API, or a part of the engine."""
 
 import logging
-import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
@@ -187,14 +186,13 @@ async def open_engine(
     Raises StorageFailed when the database or the key file cannot be opened.
     """
     AllowList.parse(settings.allow_hosts)  # Refuse a bad list at the start.
-    owner = str(uuid.uuid4())
     async with _open_parts(settings, registry or SourceRegistry(), clock, pages, run_jobs) as parts:
         engine, loopback = parts
         store = engine.store
-        lock = ProcessLock(settings.home / PROCESSES_FOLDER_NAME, owner)
+        lock = ProcessLock(settings.home / PROCESSES_FOLDER_NAME, engine.owner)
         # Without jobs to run there is nobody whose end others must notice.
         with nullcontext() if store.read_only else lock:
-            runner = EmbeddedRunner(engine, lock, owner)
+            runner = EmbeddedRunner(engine, lock, engine.owner)
             async with anyio.create_task_group() as group:
                 if run_jobs and store.read_only:
                     _logger.warning("%s is read-only: no sync runs here", settings.database_path)

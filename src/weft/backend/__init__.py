@@ -29,6 +29,7 @@ from weft.domain.connections import (
 )
 from weft.domain.entities import StoredEntity
 from weft.domain.jobs import RUN_DEFAULTS, Job, JobStatus, LogLine, RunOptions
+from weft.domain.pushing import Push
 from weft.domain.reading.browsing import (
     ChangeList,
     ChangeQuery,
@@ -206,6 +207,19 @@ class Jobs(Protocol):
         ...
 
 
+class Ingest(Protocol):
+    """Content that is pushed, in place of being read from a source."""
+
+    async def push(self, connection: str, push: Push, *, apply_deletions: bool = False) -> Job:
+        """Store a batch, and return its job: ended, or PENDING if the push has ``more``.
+
+        Either all of a batch is stored or nothing, and a batch may be repeated. The first batch of
+        one that replaces all may apply deletions that a former one held. Raises Conflict where the
+        connection is of another source, or has another push open (with its job_id).
+        """
+        ...
+
+
 class Search(Protocol):
     """Search in synced content."""
 
@@ -363,5 +377,6 @@ class Backend(Protocol):
     browse: Browse | None
     trash: Trash
     usage: Usage | None = None
+    ingest: Ingest | None = None
     authorization: Authorization | None
     changes: Changes

@@ -15,6 +15,7 @@ from weft.domain.jobs import (
     diagnose,
     diagnosis_of,
 )
+from weft.domain.pushing import HOW_TO_APPLY
 from weft.errors import ErrorCategory
 
 
@@ -111,8 +112,8 @@ def judge_last_job(job: Job, *, is_empty: bool, was_emptied: bool) -> Iterator[A
     )
 
 
-def ask_about_deletions(hold: DeletionHold, connection_id: str) -> Attention:
-    """Say what is held, and how it is applied or ended."""
+def ask_about_deletions(hold: DeletionHold, connection_id: str, *, pushed: bool) -> Attention:
+    """Say what is held, and how it is applied or ended; ``pushed``: by a push, not a sync."""
     what = "nothing would be left" if hold.everything else "a sync makes no more than a share"
     return Attention(
         kind=AttentionKind.DELETIONS_HELD,
@@ -120,7 +121,9 @@ def ask_about_deletions(hold: DeletionHold, connection_id: str) -> Attention:
             f"{describe_held(hold.count)}, because {what} without somebody's word; "
             "search still finds them."
         ),
-        next_step=(
+        next_step=HOW_TO_APPLY
+        if pushed
+        else (
             "If they should go, run_sync(connection_id="
             f"'{connection_id}', apply_deletions=true) shows them and asks first. "
             "If not, mend the source or the config: a sync that sees them again ends this."

@@ -20,6 +20,7 @@ from weft.domain.attention import (
 from weft.domain.base import Frozen, Json
 from weft.domain.jobs import Job, JobStatus
 from weft.domain.previews import Preview
+from weft.domain.pushing import INGEST
 from weft.domain.schedules import Schedule, ScheduleSpec
 from weft.domain.text.names import validate_name_length
 from weft.errors import Conflict, ErrorCategory, InvalidInput
@@ -178,7 +179,7 @@ class Connection(Frozen):
         elif self.status is ConnectionStatus.ERROR or failed:
             yield explain_failure(self.id, self.error_message, self.error_category)
         if hold is not None:
-            yield ask_about_deletions(hold, self.id)
+            yield ask_about_deletions(hold, self.id, pushed=self.short_name == INGEST)
         if job:
             was_emptied = is_empty and bool(self.entities.by_type)
             yield from judge_last_job(job, is_empty=is_empty, was_emptied=was_emptied)

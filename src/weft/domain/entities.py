@@ -2,10 +2,14 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from pydantic import Field
 
 from weft.domain.base import Frozen, Json
+
+ID_MAX_CHARS: Final = 8_192
+"""The longest id that a source may give an entity."""
 
 
 @dataclass(slots=True)

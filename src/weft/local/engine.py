@@ -1,5 +1,6 @@
 """The engine that the local backend's parts share: store, sources, vault, clock, change signals."""
 
+import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -98,7 +99,8 @@ class Engine:
     """Everything that the local backend's parts share; one in each process.
 
     ``pages`` opens the pages for people if need be and returns their base URL; it is None in a
-    process that shows none. Without ``runs_jobs`` this process only queues them.
+    process that shows none. Without ``runs_jobs`` this process only queues them. ``owner`` is the
+    name under which it holds jobs.
     """
 
     store: Store
@@ -113,6 +115,7 @@ class Engine:
     refusals: Refusals = field(default_factory=Refusals)
     holds: JobHolds = field(default_factory=JobHolds)
     runs_jobs: bool = True
+    owner: str = field(default_factory=lambda: str(uuid.uuid4()))
     mapped_secrets: MappedSecrets = field(default_factory=dict[str, Mapping[str, MappedSecret]])
 
     def open_source(

@@ -17,7 +17,7 @@ import pytest
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from weft.domain.base import Json
-from weft.domain.entities import Entity
+from weft.domain.entities import ID_MAX_CHARS, Entity
 from weft.domain.text.characters import HIDDEN, HIDDEN_OR_BREAK
 from weft.errors import AuthenticationFailed, CursorExpired, WeftError
 from weft.sources.base import (
@@ -42,7 +42,7 @@ SECRET_NAME = re.compile(r"token|secret|password|api_key|private_key")
 FIELD_TYPES = frozenset({"string", "integer", "number", "boolean", "array", "object"})
 MAX_DESCRIPTION_CHARS = 200
 MAX_NAME_CHARS = 40
-MAX_ID_CHARS = 8_192
+MAX_ID_CHARS = ID_MAX_CHARS
 CANCEL_SECONDS = 5
 FAULTS_MIN = 20
 

@@ -33,6 +33,7 @@ from weft.domain.connections import (
     ConnectionChange,
     NewConnection,
 )
+from weft.domain.pushing import Push, PushedEntity
 from weft.domain.schedules import ScheduleSpec
 from weft.wire.bodies import CONTINUOUS_CRON
 
@@ -55,7 +56,7 @@ AnyAuth = dict[str, JsonValue] | None
 class Problem:
     """A problem with one place of a request, in FastAPI's terms."""
 
-    loc: tuple[str, ...]
+    loc: tuple[str | int, ...]
     msg: str
     type: str = "value_error"
 
@@ -350,10 +351,10 @@ def _require_direct(auth: Auth, body: UpdateConnectionBody) -> Auth:
 
 def _problem(detail: ErrorDetails, start: tuple[str | None, ...]) -> Problem:
     """Describe the problem in our words, and its place only as far as the names are ours."""
-    loc = [part for part in start if part is not None]
+    loc: list[str | int] = [part for part in start if part is not None]
     rest = detail["loc"][1:] if None in start else detail["loc"]
     for part in rest:
-        if not isinstance(part, str) or part not in _KNOWN_NAMES:
+        if isinstance(part, str) and part not in _KNOWN_NAMES:
             break
         loc.append(part)
     kind = detail["type"]
@@ -377,6 +378,8 @@ _KNOWN_NAMES: Final = (
         SearchBody,
         Auth,
         RunQuery,
+        Push,
+        PushedEntity,
     )
     | METHOD_BY_FIELD.keys()
     | {"skip", "search", "collection"}

@@ -63,6 +63,7 @@ def requests(known: Structured) -> list[tuple[str, str, Structured | None]]:
             ("PATCH", one, {"authentication": DIRECT}),
             ("DELETE", one, None),
             ("POST", f"{one}/run", None),
+            ("POST", f"{one}/entities", {"entities": [{"id": "a", "title": "b", "text": "c"}]}),
             ("GET", f"{one}/jobs", None),
             ("POST", f"{one}/jobs/{known['job']}/cancel", None),
             ("POST", f"{one}/verify-oauth", CLAIM),

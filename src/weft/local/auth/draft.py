@@ -13,6 +13,7 @@ from weft.domain.connections import (
     validate_description,
     validate_name,
 )
+from weft.domain.pushing import HOW_TO_PUSH, INGEST
 from weft.domain.schedules import (
     Schedule,
     ScheduleSpec,
@@ -66,6 +67,12 @@ def draft_schedule(
     merged = merge_schedule(spec, base)
     if merged is None:
         return None
+    if kind.short_name == INGEST:
+        raise InvalidInput(
+            "A connection that is pushed to has no schedule: there is nothing to pull.",
+            field="schedule",
+            hint=HOW_TO_PUSH,
+        )
     if spec.paused_until is not None:
         refuse_pause_out_of_range(merged, now)
     if merged.continuous and not kind.supports_continuous:

@@ -7,6 +7,7 @@ from weft.local.backend.browse import LocalBrowse
 from weft.local.backend.changes import LocalChanges
 from weft.local.backend.collections import LocalCollections
 from weft.local.backend.connections import LocalConnections
+from weft.local.backend.ingest import LocalIngest
 from weft.local.backend.jobs import LocalJobs
 from weft.local.backend.search import LocalSearch
 from weft.local.backend.sources import LocalSources
@@ -30,6 +31,7 @@ class LocalBackend(Backend):
         self.collections = LocalCollections(engine, organization_id, connections)
         self.search = LocalSearch(engine, organization_id)
         self.browse = LocalBrowse(engine, organization_id)
+        self.ingest = LocalIngest(engine, organization_id)
         self.trash = LocalTrash(engine, organization_id)
         self.authorization = LocalAuthorization(engine, connections, authenticator)
         self.changes = LocalChanges(engine)

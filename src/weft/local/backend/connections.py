@@ -24,6 +24,7 @@ from weft.domain.connections import (
 )
 from weft.domain.jobs import JobTrigger
 from weft.domain.previews import Preview
+from weft.domain.pushing import INGEST
 from weft.domain.schedules import Schedule, ScheduleSpec, next_run
 from weft.errors import (
     AuthenticationFailed,
@@ -168,7 +169,7 @@ class LocalConnections(Connections):
                 redirect_url=row.redirect_url,
                 syncs=syncs,
             )
-        if not syncs:
+        if not syncs or row.short_name == INGEST:
             return created
         # Its schedule may already have started the first sync.
         with suppress(Conflict):

@@ -18,7 +18,7 @@ from weft.domain.access.permissions import Ceilings, Impact
 from weft.domain.access.principals import Principal
 from weft.errors import WeftError
 from weft.web.gate.gate import principal_of
-from weft.web.rest import collections, connections, jobs, search, sources
+from weft.web.rest import collections, connections, ingest, jobs, search, sources
 from weft.web.rest.error_responses import (
     error_response,
     parse_json,
@@ -35,6 +35,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *search.OPERATIONS,
     *connections.OPERATIONS,
     *jobs.OPERATIONS,
+    *ingest.OPERATIONS,
 )
 _IDS: Final = ("source_connection_id", "job_id")
 _AGENTIC: Final = (

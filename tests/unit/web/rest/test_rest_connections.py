@@ -235,7 +235,7 @@ async def test_search_is_sliced_and_says_where_hits_come_from(api: Any) -> None:
         refused = await client.post(
             "/collections/docs/search/instant", json={"query": "x", "filter": [{"conditions": []}]}
         )
-        assert refused.json()["detail"][0]["loc"] == ["body", "filter"]
+        assert refused.json()["detail"][0]["loc"] == ["body", "filter", 0]
 
 
 async def test_search_is_filtered_and_refuses_what_it_cannot(api: Any) -> None:

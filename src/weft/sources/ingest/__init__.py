@@ -1,0 +1,1 @@
+"""Takes what is pushed."""
