@@ -68,7 +68,7 @@ async def build_source_names(backend: Backend) -> str:
 async def build_source_fields(short_name: str, backend: Backend) -> str:
     """Build the tables of one source: its configuration, its credentials, what it offers."""
     info = await backend.sources.get(short_name)
-    parts = [_field_table("configuration", info.config_fields)]
+    parts = [_field_table("configuration", info.config_fields)] if info.config_fields else []
     if info.auth_fields:
         parts.append(_field_table("credential", info.auth_fields))
     methods = ", ".join(f"`{method.value}`" for method in info.auth_methods)

@@ -16,6 +16,7 @@ from weft.backend import (
     Changes,
     Collections,
     Connections,
+    Ingest,
     Jobs,
     Search,
     Sources,
@@ -137,6 +138,7 @@ class FakeBackend(Backend):
         self.search: Search | None = FakeSearch(self)
         self.authorization: Authorization | None = None
         self.changes: Changes = FakeChanges()
+        self.ingest: Ingest | None = None
 
     def calls_of(self, call: str) -> list[Any]:
         """List the arguments of each call of that name."""

@@ -31,6 +31,7 @@ _COMMANDS = {
     ),
     "collections": ("verbs.collections:collections", "What is searched together."),
     "sync": ("verbs.sync:sync", "Sync a connection, or all of a collection, now."),
+    "push": ("verbs.push:push", "Push content: JSON lines or a folder."),
     "pause": ("verbs.pause:pause", "Pause a schedule, for good or until a date."),
     "resume": ("verbs.pause:resume", "Let a paused schedule go on."),
     "restore": ("verbs.restore:restore", "Bring back what was deleted."),

@@ -14,7 +14,7 @@ from weft.backend import Backend
 from weft.cli.terminal.context import App, emit, say
 from weft.cli.terminal.hints import with_verbs
 from weft.cli.terminal.text import duration, job_counts, plain
-from weft.domain.jobs import TAKEOVER_SECONDS, Job, JobStatus, diagnose, shortfall_of
+from weft.domain.jobs import TAKEOVER_SECONDS, Job, JobStatus, JobTrigger, diagnose, shortfall_of
 from weft.errors import Conflict, ErrorCategory
 
 CANCEL_WAIT_SECONDS = 15.0
@@ -90,7 +90,10 @@ def summary(job: Job) -> list[str]:
         lines.append(f"But {missing}: weft jobs show {job.id}")
     if job.deletions_held:
         owner = job.source_connection_id
-        lines.append(f"Next: `weft sync {owner} --apply-deletions` shows them and asks first.")
+        verb = f"sync {owner}"
+        if job.trigger is JobTrigger.PUSH:
+            verb = f"push {owner} … --replace"
+        lines.append(f"Next: `weft {verb} --apply-deletions` shows them and asks first.")
     return [*lines, *diagnosis(job)]
 
 
