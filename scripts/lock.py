@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 LOCKS = {
     "bench": ("dev", "bench"),
     "dev": ("dev",),
-    "image": ("otel",),
+    "image": ("otel", "sql"),
     "core": (),
 }
 

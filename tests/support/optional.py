@@ -1,4 +1,4 @@
-"""Programs that tests use where they are to be had: a browser, packages from npm and from pip.
+"""Programs that tests use where they are to be had: browsers, databases, packages of npm and pip.
 
 A test that lacks one is skipped and says why, unless the environment variable TESTS_REQUIRE
 names its kind (`browser`, `curl`, `database`, `npm` or `pip`, separated by commas): then it fails.

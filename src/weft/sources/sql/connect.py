@@ -4,7 +4,6 @@ Each dialect refuses writes by itself: PostgreSQL and MySQL in a read-only trans
 read-only file and an authorizer that lets nothing pass but reading.
 """
 
-import os
 import socket
 import ssl
 from collections.abc import Callable
@@ -61,7 +60,7 @@ def cut_off(descriptor: int) -> Callable[[], None]:
 
     It works on a copy of the descriptor, whose number cannot have become another file's.
     """
-    channel = socket.socket(fileno=os.dup(descriptor))
+    channel = socket.fromfd(descriptor, socket.AF_INET, socket.SOCK_STREAM)
 
     def shut() -> None:
         # One that is not connected any more refuses.
