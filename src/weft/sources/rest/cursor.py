@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Literal, cast
 
 from pydantic import BaseModel, JsonValue, ValidationError
@@ -14,6 +14,8 @@ from weft.sources.rest.table import Record
 
 SEEN_MAX: Final = 500
 _HELD_MAX: Final = 2 * SEEN_MAX
+# The next request may ask from the beginning of a day on.
+_DAY: Final = timedelta(days=1)
 
 
 class _SavedHorizon(BaseModel):
@@ -71,6 +73,19 @@ class Horizon:
         if not timeless:
             found.sort(key=lambda item: cast("datetime", item[1][0]))
         return found[-SEEN_MAX:]
+
+    def settle(self, overlap: timedelta) -> None:
+        """Let go of the records, once all are read, and remember only what comes again next time.
+
+        A table may have a horizon for each of thousands of parents.
+        """
+        oldest = self.until - overlap - _DAY if self.until else None
+        self._seen = {
+            entity_id: digest_of(record)
+            for entity_id, (at, record) in self._newest()
+            if at is None or oldest is None or at >= oldest
+        }
+        self._near.clear()
 
     def save(self, *, is_over: bool, began: datetime | None) -> Json:
         """Return what is remembered of the last sync and of this one.

@@ -167,6 +167,12 @@ class Listing:
                 self._cursor.at_page = page.following
                 yield self._checkpoint()
 
+    async def _read_below(self, stream: BoundStream, parent: Record) -> AsyncGenerator[Event]:
+        async for event in self._read_stream(stream, parent):
+            yield event
+        if stream.row.since is not None:
+            self._horizon_of(stream, parent).settle(stream.row.since.overlap)
+
     async def _allow_lack(
         self, stream: BoundStream, pages: AsyncGenerator[Page]
     ) -> AsyncGenerator[Page | Skipped]:
@@ -238,7 +244,7 @@ class Listing:
                 for child in stream.children:
                     is_due = child.row.since is not None or not item.is_known
                     if is_due and child.has_children(item.record):
-                        async for event in self._read_stream(child, item.record):
+                        async for event in self._read_below(child, item.record):
                             yield event
 
     async def _make(
