@@ -12,7 +12,7 @@ NEXT = "response_metadata"
 
 def user(name: str, shown: str) -> Record:
     """Return a person."""
-    profile = {
+    profile: Record = {
         **dict.fromkeys(("title", "phone", "skype", "status_text", "status_emoji"), ""),
         **dict.fromkeys(("display_name", "display_name_normalized"), shown),
         **dict.fromkeys(("real_name", "real_name_normalized"), f"{shown} Lovelace"),
