@@ -15,7 +15,7 @@ from weft.sources.base import Complete, Incomplete
 from weft.sources.rest.api import Api, Missing
 from weft.sources.rest.paging import read_pages, resize
 from weft.sources.rest.streams import BoundStream, below
-from weft.sources.rest.table import Record
+from weft.sources.rest.table import Record, Single
 from weft.sources.rest.values import find
 
 MISSING_MAX: Final = 5_000
@@ -103,7 +103,8 @@ class Absence:
         if stream.row.deletes or not below_it & set(wanted):
             return
         size = resize(stream.row.paging)
-        self._is_unsure = self._is_unsure or size is None
+        is_one = isinstance(stream.row.paging, Single) and stream.row.paging.one
+        self._is_unsure = self._is_unsure or (size is None and not is_one)
         row = stream.row
         pages = read_pages(
             self._api,

@@ -21,6 +21,7 @@ from weft.errors import (
     SourceUnavailable,
     WeftError,
 )
+from weft.net.errors import ResponseTooLarge
 from weft.sources.base import (
     AnySource,
     Checkpoint,
@@ -73,6 +74,7 @@ class Listing:
         self._recent: set[str] = set()
         self._order: deque[str] = deque()
         self._lacking: set[str] = set()
+        self._too_large: set[str] = set()
         self._failures = 0
         self._sound = self._whole = True
 
@@ -93,7 +95,9 @@ class Listing:
         """Yield the events of the fetch."""
         async for event in self._read_streams():
             self._whole = self._whole and not isinstance(event, Incomplete)
-            self._sound = self._sound and not isinstance(event, Failed)
+            self._sound = self._sound and not (
+                isinstance(event, Failed) and event.id not in self._too_large
+            )
             yield event
         verdict = await self._prove() if self._full and self._whole else None
         if self._whole and self._sound and not isinstance(verdict, Incomplete):
@@ -182,8 +186,10 @@ class Listing:
         except (Missing, AccessDenied) as error:
             if not stream.row.may_lack:
                 raise
-            if stream.name not in self._lacking:
-                self._lacking.add(stream.name)
+            is_new = stream.name not in self._lacking
+            self._lacking.add(stream.name)
+            # An incremental sync has nothing new to say of it.
+            if is_new and self._full:
                 yield Skipped(stream.name, line_of(error.message))
 
     def _horizon_of(self, stream: BoundStream, parent: Record | None) -> Horizon:
@@ -293,6 +299,9 @@ class Listing:
     def _event_of(self, entity_id: str, outcome: Event | WeftError | None) -> Event | None:
         if not isinstance(outcome, WeftError):
             return outcome
+        if isinstance(outcome, ResponseTooLarge):
+            # Another try would end no better, so the cursor need not wait for one.
+            self._too_large.add(entity_id)
         is_one = isinstance(outcome, SourceMisconfigured | AccessDenied)
         if isinstance(outcome, RateLimited | ConnectionFault) and not is_one:
             raise outcome

@@ -87,6 +87,9 @@ async def read_pages(
             params=request.params,
             body=request.body,
         )
+        if isinstance(paging, Single) and paging.one:
+            # Of what is asked for by its name, nothing can be left out but all.
+            answer = [answer] if answer else None
         page = Page(_records_of(answer, records, optional, asked.what), answer)
         _find_following(page, paging, at, response, asked.what)
         if page.following is not None and page.following == at:

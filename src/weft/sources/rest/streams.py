@@ -246,7 +246,7 @@ def digest_of(record: Record) -> str:
 
 def enumerate_parts(key: str) -> list[tuple[str, str]]:
     """Return the parts of a key of several values, by the names that templates know."""
-    return [(f"key{n}", part) for n, part in enumerate(key.split("/"))]
+    return [(f"key{n}", part.replace("%2F", "/")) for n, part in enumerate(key.split("/"))]
 
 
 def _all_of(values: Value | tuple[Value, ...]) -> tuple[Value, ...]:

@@ -26,9 +26,10 @@ class _Row(BaseModel):
 
 
 class Single(_Row):
-    """All records come in one answer."""
+    """All records come in one answer; ``one``: the answer is itself the only record."""
 
     kind: Literal["single"] = "single"
+    one: bool = False
 
 
 class Pages(_Row):
