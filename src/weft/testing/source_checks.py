@@ -2,11 +2,23 @@
 
 from collections.abc import Collection, Mapping
 from contextlib import aclosing
+from dataclasses import replace
+from pathlib import Path
 
 from pydantic import JsonValue
 
+from weft.domain.entities import Entity
 from weft.errors import Unsupported
-from weft.sources.base import AnySource, Complete, Deleted, Incomplete, Named, NotPreviewed
+from weft.sources.base import (
+    AnySource,
+    Checkpoint,
+    Complete,
+    Deleted,
+    Event,
+    Incomplete,
+    Named,
+    NotPreviewed,
+)
 
 
 async def check_preview(
@@ -45,3 +57,19 @@ def strings_in(value: JsonValue) -> list[str]:
     if isinstance(value, list):
         return [s for part in value for s in strings_in(part)]
     return []
+
+
+def keep_stable(event: Event) -> Event:
+    """Return the event without what may differ between two listings of the same."""
+    if isinstance(event, Checkpoint):
+        # It may hold the time.
+        return Checkpoint({})
+    # A source may leave out the version of a thing that has only just changed.
+    return replace(event, version=None) if isinstance(event, Entity) else event
+
+
+def count_open_files() -> int:
+    """Return how many files and sockets this process has open; 0 where nobody can tell."""
+    # Platforms without such a folder still have pytest's warning of unclosed resources.
+    folder = next((p for p in ("/proc/self/fd", "/dev/fd") if Path(p).is_dir()), None)
+    return len(list(Path(folder).iterdir())) if folder else 0

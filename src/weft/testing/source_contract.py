@@ -35,7 +35,12 @@ from weft.sources.base import (
 )
 from weft.testing.hostile import HostileParser, find_unbounded
 from weft.testing.listing_faults import ListingFaults, try_faults
-from weft.testing.source_checks import check_preview, strings_in
+from weft.testing.source_checks import (
+    check_preview,
+    count_open_files,
+    keep_stable,
+    strings_in,
+)
 
 SHORT_NAME = re.compile(r"[a-z][a-z0-9_]{1,39}")
 SECRET_NAME = re.compile(r"token|secret|password|api_key|private_key")
@@ -206,7 +211,7 @@ class SourceContract:
 
     async def test_listing_is_the_same_twice(self, case: SourceCase) -> None:
         first, second = [await events_of(case.make()) for _ in range(2)]
-        assert [_stable(event) for event in first] == [_stable(event) for event in second]
+        assert [keep_stable(event) for event in first] == [keep_stable(event) for event in second]
 
     async def test_entities_are_well_formed(self, case: SourceCase) -> None:
         entities = [e for e in await events_of(case.make()) if isinstance(e, Entity)]
@@ -258,7 +263,7 @@ class SourceContract:
         after = await events_of(case.make(config=case.next_config))
         old, new = ({e.id: e for e in found if isinstance(e, Entity)} for found in (before, after))
         assert old.keys() - new.keys() == change.deleted
-        same = {i for i in old.keys() & new.keys() if _stable(old[i]) == _stable(new[i])}
+        same = {i for i in old.keys() & new.keys() if keep_stable(old[i]) == keep_stable(new[i])}
         assert new.keys() - same == change.upserted
         if case.source.supports_continuous:
             source = case.make(config=case.next_config)
@@ -322,7 +327,7 @@ class SourceContract:
         self, case: SourceCase, where: str
     ) -> None:
         await events_of(case.make())
-        before = _open_descriptors(), len(_tasks())
+        before = count_open_files(), len(_tasks())
         with anyio.fail_after(CANCEL_SECONDS):
             with anyio.CancelScope() as scope:
                 async with aclosing(case.make().fetch(None)) as events:
@@ -331,7 +336,7 @@ class SourceContract:
                         if where == "between two events":
                             await anyio.lowlevel.checkpoint()
             # Abandoned worker threads end a moment later, and no event tells when.
-            while _open_descriptors() > before[0] or len(_tasks()) > before[1]:  # noqa: ASYNC110
+            while count_open_files() > before[0] or len(_tasks()) > before[1]:  # noqa: ASYNC110
                 await anyio.sleep(0.01)
         assert scope.cancel_called
 
@@ -374,14 +379,6 @@ def _no_network(**_: object) -> AbstractAsyncContextManager[Any]:
     raise AssertionError("this source must not reach the network")
 
 
-def _stable(event: Event) -> Event:
-    if isinstance(event, Checkpoint):
-        # It may hold the time.
-        return Checkpoint({})
-    # A source may leave out the version of a thing that has only just changed.
-    return replace(event, version=None) if isinstance(event, Entity) else event
-
-
 def _secrets(source: AnySource) -> list[tuple[str, str]]:
     credentials = cast("BaseModel", source.credentials)
     return [
@@ -389,12 +386,6 @@ def _secrets(source: AnySource) -> list[tuple[str, str]]:
         for name, value in credentials
         if isinstance(value, SecretStr) and len(value.get_secret_value()) > 3
     ]
-
-
-def _open_descriptors() -> int:
-    # Platforms without such a folder still have pytest's warning of unclosed resources.
-    folder = next((p for p in ("/proc/self/fd", "/dev/fd") if Path(p).is_dir()), None)
-    return len(list(Path(folder).iterdir())) if folder else 0
 
 
 def _tasks() -> list[anyio.TaskInfo]:
