@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -19,6 +19,7 @@ from tests.support.sources.notion import (
     text_block,
 )
 from weft.domain.entities import Entity
+from weft.errors import CursorExpired
 from weft.net.client import http_factory
 from weft.sources.base import Complete, Incomplete, NoFields, SourceContext
 from weft.sources.services.notion.source import NotionCredentials, NotionSource
@@ -261,3 +262,12 @@ async def test_wait_that_notion_asks_for_is_kept() -> None:
     notion = FakeNotion([page(1, "Tea")], {id_of(1): []}, first=waits)
     async with open_source(notion) as source:
         assert await source.check() == "Notion as Weft in Ada's notes"
+
+
+@pytest.mark.anyio
+async def test_pages_in_the_trash_are_looked_for_by_a_listing_each_day() -> None:
+    async with open_source(FakeNotion([page(1, "Tea")], {id_of(1): []})) as source:
+        cursor = last_cursor(await events_of(source))
+        cursor["listed_at"] = (datetime.now(UTC) - timedelta(hours=25)).isoformat()
+        with pytest.raises(CursorExpired):
+            await events_of(source, cursor)

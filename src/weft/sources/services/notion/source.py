@@ -86,6 +86,8 @@ _COMMON: Final[dict[str, Any]] = {
     "created": "created_time",
     "author": "created_by.name",
     "deleted": is_in_trash,
+    # A search does not list what is in the trash.
+    "forgets": True,
 }
 _PAGES: Final[dict[str, Any]] = {
     **_COMMON,

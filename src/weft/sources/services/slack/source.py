@@ -177,6 +177,7 @@ class SlackSource(RestSource[SlackConfig, SlackCredentials]):
             since=Since(param="oldest", form="epoch_day", overlap=timedelta(days=7)),
             updated="_updated",
             deleted="_is_gone",
+            forgets=True,
             version="_version",
             load=load_conversation,
             may_lack=True,
