@@ -20,6 +20,7 @@ from tests.support.sources.databases import (
     run_mariadb,
     run_postgresql,
 )
+from weft.domain.access.principals import LOCAL_ORGANIZATION_ID
 from weft.domain.jobs import JobStatus
 from weft.errors import (
     AccessDenied,
@@ -27,6 +28,7 @@ from weft.errors import (
     SourceMisconfigured,
     SourceUnavailable,
 )
+from weft.local.auth.named_secrets import NamedSecrets
 from weft.net.client import http_factory
 from weft.sources.base import Complete, Event, SourceContext
 from weft.sources.sql.config import SqlConfig, SqlCredentials
@@ -204,11 +206,16 @@ async def test_permission_that_is_lost_deletes_nothing(
     server: DatabaseServer, tmp_path: Path
 ) -> None:
     async with agent_of(tmp_path, context_of()) as agent:
+        # The operator keeps the password, for this server.
+        secrets = NamedSecrets(agent.embedded.engine, LOCAL_ORGANIZATION_ID)
+        origin = f"{server.scheme}://{HOST}:{server.port}"
+        await secrets.put("shop", server.credentials["password"], sources=["sql"], hosts=[origin])
+        kept = {**server.credentials, "password": {"secret_ref": "shop"}}
         made = await agent.call(
             "create_connection",
             short_name="sql",
             config={"url": server.url},
-            auth={"credentials": server.credentials},
+            auth={"credentials": kept},
         )
         await agent.follow()
         server.run("revoke select on notes from reader")

@@ -24,8 +24,8 @@ from weft.net.urls import is_loopback
 
 VALUE_MAX_CHARS: Final = 1 << 20
 _FIELD = "auth.direct.credentials"
-_ORIGIN = re.compile(r"https?://[^/@\s?#]+")
-_PORTS = {"https": 443, "http": 80}
+_PORTS = {"https": 443, "http": 80, "postgresql": 5432, "mysql": 3306}
+_ORIGIN = re.compile(rf"({'|'.join(_PORTS)})://[^/@\s?#]+")
 
 
 async def resolve_secret_refs(
@@ -104,6 +104,9 @@ def check_name(name: str) -> None:
 
 def parse_origins(hosts: Sequence[str]) -> tuple[str, ...]:
     """Parse hosts into origins: `host[:port]` means HTTPS; an origin names its scheme.
+
+    The source of a database sees to it that no secret goes unencrypted to a host that the operator
+    did not name in WEFT_ALLOW_HOSTS.
 
     Raises InvalidInput when there is none, one is malformed, or one would send a secret
     unencrypted to another machine.

@@ -230,6 +230,8 @@ def test_hosts_become_origins() -> None:
         "https://c.example:443/",
         "http://127.0.0.1:99",
         "[::1]",
+        "postgresql://d.example:5432",
+        "mysql://e.example:3307",
     ]
     assert parse_origins([*given, "a.example"]) == (
         "http://127.0.0.1:99",
@@ -237,6 +239,8 @@ def test_hosts_become_origins() -> None:
         "https://a.example",
         "https://b.example:8443",
         "https://c.example",
+        "mysql://e.example:3307",
+        "postgresql://d.example",
     )
 
 
