@@ -25,6 +25,10 @@ class Missing(SourceMisconfigured):
     """The thing that was asked for does not exist, or is not visible (404, 410)."""
 
 
+class PlaceLost(SourceUnavailable):
+    """The service has forgotten the listing of which a page was asked for."""
+
+
 class Service(Protocol):
     """What `Api` asks the source about its service's answers."""
 

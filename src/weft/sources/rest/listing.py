@@ -35,7 +35,7 @@ from weft.sources.base import (
     Unchanged,
 )
 from weft.sources.rest.absence import MISSING_MAX, Absence, walk
-from weft.sources.rest.api import Api, Missing
+from weft.sources.rest.api import Api, Missing, PlaceLost
 from weft.sources.rest.cursor import Cursor, Horizon
 from weft.sources.rest.paging import Asked, Page, read_pages, unexpected_answer
 from weft.sources.rest.streams import BoundStream, below
@@ -364,7 +364,7 @@ async def _resume(pages: AsyncGenerator[Page]) -> AsyncGenerator[Page]:
         async for page in pages:
             begun = True
             yield page
-    except SourceMisconfigured:
+    except (SourceMisconfigured, PlaceLost):
         if begun:
             raise
         raise CursorExpired("The listing cannot go on from the page where it was.") from None

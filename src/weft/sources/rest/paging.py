@@ -148,15 +148,20 @@ def _find_following(
     page: Page, paging: Paging, at: JsonValue, response: httpx.Response, what: str
 ) -> None:
     answer = page.answer
-    if isinstance(paging, Single):
-        return
     if isinstance(paging, Keyset):
         _go_on_after(page, paging, what)
-        return
-    if isinstance(paging, Pages):
+    elif isinstance(paging, Pages):
         more = find(answer, paging.more) if paging.more else None
         _count_on(page, paging, at, more, what)
-        return
+    elif not isinstance(paging, Single):
+        _follow(page, paging, response, what)
+
+
+def _follow(page: Page, paging: Token | NextUrl, response: httpx.Response, what: str) -> None:
+    answer = page.answer
+    page.total = _count_at(answer, paging.total, what) if paging.total else None
+    if page.total and not page.records:
+        page.gap = _EMPTY.format(what=what)
     more = _has_more(answer, paging, what)
     if more is False:
         return

@@ -54,7 +54,7 @@ class Pages(_Row):
 class Token(_Row):
     """A token in the answer at ``at`` leads to the next page; without one, or if ``more`` (true or
     false) or its contrary ``last`` says so, there is none. ``required``: an answer that lacks the
-    field is broken.
+    field is broken. ``total`` counts the records of all pages.
     """
 
     kind: Literal["token"] = "token"
@@ -62,6 +62,7 @@ class Token(_Row):
     at: str
     more: str | None = None
     last: str | None = None
+    total: str | None = None
     size_param: str | None = None
     size: int = Field(default=100, ge=1, le=10_000)
     required: bool = False
@@ -70,13 +71,14 @@ class Token(_Row):
 class NextUrl(_Row):
     """The answer names the next page's address, at ``at`` or, without it, in its Link header.
 
-    ``more`` and ``last`` are as in `Token`.
+    ``more``, ``last`` and ``total`` are as in `Token`.
     """
 
     kind: Literal["next_url"] = "next_url"
     at: str | None = None
     more: str | None = None
     last: str | None = None
+    total: str | None = None
     size_param: str | None = None
     size: int = Field(default=100, ge=1, le=10_000)
 
