@@ -19,7 +19,7 @@ from xml.sax.saxutils import escape
 from joserfc.jwk import RSAKey
 
 from weft.testing.http_faults import Answer, Spoil
-from weft.testing.scripted_http import Handler, HttpReply, HttpRequest, as_json
+from weft.testing.scripted_http import HttpReply, HttpRequest, as_json
 
 BUCKET = "notes"
 ACCOUNT = "weftaccount"
@@ -32,6 +32,8 @@ DATE = "Tue, 03 Feb 2026 10:00:00 GMT"
 MOMENT = "2026-02-03T10:00:00.000Z"
 XML = {"content-type": "application/xml"}
 
+Serve = Callable[[HttpRequest], HttpReply]
+
 
 @dataclass
 class Bucket:
@@ -43,10 +45,14 @@ class Bucket:
     """Storage classes, of objects that have another than the usual one."""
     denied: set[str] = field(default_factory=set[str])
     """Keys that may be listed but not read."""
+    hidden: set[str] = field(default_factory=set[str])
+    """Keys that can be read, and which the listing leaves out."""
 
     def page(self, prefix: str, after: str | None, limit: int) -> tuple[list[str], str | None]:
         """Return the keys of a page, and the last one if there are more."""
-        keys = sorted(key for key in self.objects if key.startswith(prefix))
+        keys = sorted(
+            key for key in self.objects if key.startswith(prefix) and key not in self.hidden
+        )
         rest = [key for key in keys if after is None or key > after]
         return rest[:limit], rest[limit - 1] if len(rest) > limit else None
 
@@ -55,7 +61,7 @@ class Bucket:
         return hashlib.md5(self.objects[key]).hexdigest()
 
 
-def s3(bucket: Bucket) -> Handler:
+def s3(bucket: Bucket) -> Serve:
     """Return a server of S3's language."""
 
     def handle(asked: HttpRequest) -> HttpReply:
@@ -93,7 +99,7 @@ def s3(bucket: Bucket) -> Handler:
     return handle
 
 
-def azure(bucket: Bucket) -> Handler:
+def azure(bucket: Bucket) -> Serve:
     """Return a server of Azure's storage."""
 
     def handle(asked: HttpRequest) -> HttpReply:
@@ -128,7 +134,7 @@ def azure(bucket: Bucket) -> Handler:
     return handle
 
 
-def gcs(bucket: Bucket) -> Handler:
+def gcs(bucket: Bucket) -> Serve:
     """Return a server of Google's storage, which gives tokens as well."""
     start = f"/storage/v1/b/{BUCKET}/o"
 

@@ -145,8 +145,8 @@ class AzureStore(Store):
         if code in _NO_ACCESS:
             return AccessDenied(
                 f"Access to {what} is denied ({code}).",
-                hint="The shared access signature needs the permissions read and list (sp=rl) on "
-                "containers and objects, from this machine's address.",
+                hint="A shared access signature needs the permissions read and list (sp=rl) for "
+                "the container, and the account's firewall must let this machine in.",
             )
         return None
 

@@ -38,8 +38,8 @@ class Choice:
             if parts is None:
                 raise broken_list("has keys of another folder")
             is_folder = parts[-1] == ""
-            if watch and parts != ("",):
-                watch.see(parts[:-1] if is_folder else parts, is_folder)
+            if watch:
+                _show(watch, parts)
             if is_folder or not self.wants(listed.key):
                 continue
             if is_secret_file(parts[-1], (self._prefix, *parts)[-2].rpartition("/")[2]):
@@ -90,6 +90,13 @@ class Choice:
         if not text.startswith(f"{self._prefix}/"):
             return None
         return tuple(text[len(self._prefix) + 1 :].split("/"))
+
+
+def _show(watch: PatternWatch, parts: Parts) -> None:
+    for depth in range(1, len(parts)):
+        watch.see(parts[:depth], is_folder=True)
+    if parts[-1]:
+        watch.see(parts)
 
 
 def shown(key: bytes) -> str:

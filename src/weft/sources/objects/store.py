@@ -81,12 +81,14 @@ class Store(ABC):
         error = self._explain_code(error_code_of(response), response, what)
         if error is None:
             error = status_error(response, what)
-        if self._is_anonymous and isinstance(error, AccessDenied | AuthenticationFailed):
-            return AuthenticationFailed(
-                f"Access to {what} is denied without credentials.",
-                hint="Give credentials, or make the bucket public.",
-            )
-        return error
+        if not (self._is_anonymous and isinstance(error, AccessDenied | AuthenticationFailed)):
+            return error
+        if what != "the bucket":
+            return AccessDenied(f"Access to {what} is denied without credentials.")
+        return AuthenticationFailed(
+            f"Access to {what} is denied without credentials.",
+            hint="Give credentials, or make the bucket public.",
+        )
 
     def _explain_code(self, code: str, response: httpx.Response, what: str) -> WeftError | None:
         """Return our error for a code of this store's own, if it tells more than the status."""
