@@ -20,7 +20,7 @@ from weft.sources.base import ConfigT, CredentialsT, Event, Source
 from weft.sources.rest.api import Api, Sleep
 from weft.sources.rest.listing import Listing
 from weft.sources.rest.paging import read_pages
-from weft.sources.rest.streams import bind
+from weft.sources.rest.streams import bind, body_of, method_of
 from weft.sources.rest.table import (
     Auth,
     Basic,
@@ -100,9 +100,9 @@ class RestSource(Source[ConfigT, CredentialsT]):
             answer, _ = await self.api.ask(
                 fill(wanted.path, names, in_path=True),
                 what=f"{self.name}'s account",
-                method=wanted.method,
+                method=method_of(wanted),
                 params=fill(wanted.params, names),
-                body=fill(wanted.body, names),
+                body=body_of(wanted, names),
             )
         shown = line_of(getter_of(wanted.shows)(answer)) if wanted.shows else ""
         return f"{self.name} as {shown[:_SHOWN_CHARS_MAX]}" if shown else f"{self.name} answered"

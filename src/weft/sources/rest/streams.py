@@ -15,7 +15,7 @@ from weft.domain.base import Json
 from weft.domain.entities import Entity
 from weft.sources.rest.gather import gather
 from weft.sources.rest.paging import Asked, Page, unexpected_answer
-from weft.sources.rest.table import Record, Search, Since, Stream, Value
+from weft.sources.rest.table import Record, Request, Search, Since, Stream, Value
 from weft.sources.rest.values import (
     LINE_CHARS_MAX,
     Getter,
@@ -85,12 +85,10 @@ class BoundStream:
         asked = Asked(
             f"'{self.name}'",
             fill(place.path, names, in_path=True),
-            place.method,
+            method_of(place),
             fill(place.params, names),
-            deepcopy(fill(place.body, names)) if place.method == "POST" else None,
+            body_of(place, names),
         )
-        if place.method == "POST" and asked.body is None:
-            asked.body = {}
         if row.since and since:
             for name, value in fill(row.since.extra, names).items():
                 asked.put(name, value)
@@ -230,6 +228,20 @@ def bind(streams: tuple[Stream, ...], config: Mapping[str, Any]) -> list[BoundSt
         stream.up = bound[stream.row.parent] if stream.row.parent else None
         (stream.up.children if stream.up else roots).append(stream)
     return roots
+
+
+def method_of(row: Request | Search | Stream) -> str:
+    """Return the method of a request."""
+    return "POST" if row.query is not None else row.method
+
+
+def body_of(row: Request | Search | Stream, names: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what is posted, with all templates filled in; None where nothing is."""
+    if method_of(row) != "POST":
+        return None
+    filled: dict[str, Any] = deepcopy(fill(row.body or {}, names))
+    # The braces of a query are no templates.
+    return filled if row.query is None else {"query": row.query, "variables": filled}
 
 
 def below(parent: Record, record: Record) -> Record:

@@ -103,12 +103,13 @@ Paging = Annotated[Single | Pages | Token | NextUrl | Keyset, Field(discriminato
 
 
 class Search(_Row):
-    """Another request than the stream's own, which lists what changed; see `Since`."""
+    """Another request than the stream's own, which lists what changed; see `Since`, `Stream`."""
 
     path: str
     method: Literal["GET", "POST"] = "POST"
     params: dict[str, Any] = Field(default_factory=dict)
     body: dict[str, Any] | None = None
+    query: str | None = None
     records: str = ""
     paging: Paging = Single()
 
@@ -172,12 +173,16 @@ class Gather(_Row):
 
 
 class Request(_Row):
-    """A request that shows whether the credentials are good; ``shows`` lies in its answer."""
+    """A request that shows whether the credentials are good; ``shows`` lies in its answer.
+
+    For the other fields see `Stream`.
+    """
 
     path: str
     method: Literal["GET", "POST"] = "GET"
     params: dict[str, Any] = Field(default_factory=dict)
     body: dict[str, Any] | None = None
+    query: str | None = None
     shows: Value | None = None
 
 
@@ -185,14 +190,15 @@ class Stream(_Row):
     """One kind of record: how it is listed, and what an entity is made of.
 
     ``path``, ``params`` and ``body`` are templates over ``config``, ``credentials`` (secrets left
-    out) and ``parent``, the record of the parent stream. ``records`` is the path of the list in an
-    answer, which may be missing where it is ``optional``; an answer in which ``cut`` is found
-    leaves some out. Only records with ``among`` are of the stream. ``key`` makes a record unique
-    within the stream. ``unstored`` streams are only parents of others. ``deletes`` names the stream
-    whose records this one says are gone. ``item`` answers 404 for a ``{key}`` that is gone, and
-    else gives the record, as the listing does, at ``item_at``. ``may_lack``: some accounts have no
-    such stream, which a 403 or 404 says. ``forgets``: deletions are told for some time only, or not
-    all of them, so full listings are needed to see the others.
+    out) and ``parent``, the record of the parent stream. A GraphQL ``query`` is posted as it is,
+    with ``body`` as its variables (``variables.after`` names one). ``records`` is the path of the
+    list in an answer, which may be missing where it is ``optional``; an answer in which ``cut`` is
+    found leaves some out. Only records with ``among`` are of the stream. ``key`` makes a record
+    unique within the stream. ``unstored`` streams are only parents of others. ``deletes`` names the
+    stream whose records this one says are gone. ``item`` answers 404 for a ``{key}`` that is gone,
+    and else gives the record, as the listing does, at ``item_at``. ``may_lack``: some accounts have
+    no such stream, which a 403 or 404 says. ``forgets``: deletions are told for some time only, or
+    not all of them, so full listings are needed to see the others.
 
     A record without children's or its own full content is completed by `load`, only if ``version``
     is another than the one that is stored, or none. Where ``text`` finds bytes, they are a document
@@ -204,6 +210,7 @@ class Stream(_Row):
     method: Literal["GET", "POST"] = "GET"
     params: dict[str, Any] = Field(default_factory=dict)
     body: dict[str, Any] | None = None
+    query: str | None = None
     records: str = ""
     optional: bool = False
     cut: Value | None = None
