@@ -27,14 +27,21 @@ _NAMES_AROUND: Final = re.compile(
     r"|languages|sitemap)",
     re.IGNORECASE,
 )
+_CALLOUTS: Final = re.compile(
+    r"(?:[a-z0-9]+[-_]+)*(?:note|tip|warning|caution|callout|admonition|info|important|danger|hint"
+    r"|alert|pullquote|sidenote|footnotes?)",
+    re.IGNORECASE,
+)
 _NAMES_CHARS_MAX: Final = 300
 _ROOTS: Final = frozenset(
     {"root", "app", "__next", "__nuxt", "___gatsby", "svelte", "q-app", "react-root", "ember"}
 )
 _ROOT_TAGS: Final = frozenset({"app-root", "ion-app"})
 # The least share of the prose that the main part must have, by how clearly it is named.
-_MAIN_SHARE: Final = 0.3
-_ARTICLE_SHARE: Final = 0.5
+_MAIN_SHARE: Final = 0.5
+_ARTICLE_SHARE: Final = 0.75
+# The largest share of the main part that is left out of it at once.
+_INNER_SHARE: Final = 0.34
 _LINKED_SHARE: Final = 0.5
 _LIST_SHARE: Final = 0.8
 _LIST_LINKS_MIN: Final = 4
@@ -97,6 +104,8 @@ def kind_of(tag: str, attributes: Mapping[str, str], *, is_inside: bool) -> Kind
         kind = Kind.ARTICLE
     elif role in _ROLES_AROUND or tag == "dialog" or _CONSENT.search(names):
         kind = Kind.AROUND
+    elif role == "note" or any(_CALLOUTS.fullmatch(name) for name in names.split()):
+        kind = Kind.NONE
     elif tag in {"header", "footer", "aside"} or role == "complementary":
         kind = Kind.MAYBE_AROUND if is_inside else Kind.AROUND
     elif any(_NAMES_AROUND.fullmatch(name) for name in names.split()):
@@ -119,40 +128,48 @@ def settle_kind(part: Part, *, is_inside: bool) -> Part | None:
     return part._replace(kind=Kind.LIST) if is_list and not is_inside else None
 
 
-def choose_main(parts: Iterable[Part], whole: Part, prose: Sequence[int]) -> list[tuple[int, int]]:
-    """Return the pieces to keep, as ranges; ``prose`` are the first and last place with prose."""
-    ordered = sorted(parts, key=lambda part: (part.start.pieces, -part.end.pieces))
+def choose_main(
+    parts: Iterable[Part], whole: Part, first_prose: int | None
+) -> list[tuple[int, int]]:
+    """Return the pieces to keep, as ranges; ``first_prose`` is the first of them that is prose."""
+    ordered = sorted(parts, key=_place_of)
     mains = _outermost(ordered, {Kind.MAIN})
     starts = [part.start.pieces for part in mains]
     around = [
         part
         for part in ordered
-        # What holds the main part, or most of the prose, is around nothing.
+        # What holds the main part is around nothing.
         if part.kind is Kind.AROUND and not _holds_any(part, mains, starts)
     ]
     outer = _outermost(around, {Kind.AROUND})
-    rest = _prose_of([whole], outer)
     places = [part.start.pieces for part in outer]
     articles = [
         part for part in _outermost(ordered, {Kind.ARTICLE}) if not _is_held(part, outer, places)
     ]
     for chosen, share in ((mains, _MAIN_SHARE), (articles, _ARTICLE_SHARE)):
-        if chosen and _is_enough(chosen, outer, share, rest, whole):
-            return _subtract(chosen, outer if _leaves_enough(chosen, outer) else [])
+        if chosen and _is_enough(chosen, outer, share, whole):
+            size = sum(part.chars for part in chosen)
+            # A large part of the main one is content, whatever it is called.
+            inner = [part for part in outer if part.chars <= _INNER_SHARE * size]
+            return _subtract(chosen, inner if _leaves_enough(chosen, inner) else [])
     most = _prose_of([whole], [])
     small = [part for part in around if 2 * _prose_of([part], []) <= most]
-    edges = [
-        part
-        for part in ordered
-        if part.kind is Kind.LIST
-        and prose
-        and (part.end.pieces <= prose[0] or part.start.pieces > prose[-1])
-    ]
-    for left_out in (small + edges, small):
+    for left_out in (small + _list_menus(ordered, first_prose, most), small):
         outer = _outermost(sorted(left_out, key=_place_of), set(Kind))
         if _leaves_enough([whole], outer):
             return _subtract([whole], outer)
     return [(0, whole.end.pieces)]
+
+
+def _list_menus(ordered: Iterable[Part], first_prose: int | None, most: int) -> list[Part]:
+    """Return the lists of links above all prose, if there is more prose than they have text."""
+    lists = [
+        part
+        for part in ordered
+        if part.kind is Kind.LIST and first_prose is not None and part.end.pieces <= first_prose
+    ]
+    size = sum(part.chars for part in _outermost(lists, {Kind.LIST}))
+    return lists if size <= most else []
 
 
 def count_main_chars(parts: Iterable[Part], whole: Part) -> int:
@@ -203,11 +220,9 @@ def _prose_of(chosen: Iterable[Part], around: Sequence[Part]) -> int:
     )
 
 
-def _is_enough(
-    chosen: Sequence[Part], around: Sequence[Part], share: float, rest: int, whole: Part
-) -> bool:
+def _is_enough(chosen: Sequence[Part], around: Sequence[Part], share: float, whole: Part) -> bool:
     """Return whether the chosen parts have that share of the prose and, if little, of the text."""
-    kept = _prose_of(chosen, around)
+    kept, rest = _prose_of(chosen, around), _prose_of([whole], around)
     if kept >= PROSE_CHARS_MIN:
         return kept >= share * rest
     chars = sum(part.chars for part in chosen)
@@ -216,10 +231,10 @@ def _is_enough(
 
 
 def _leaves_enough(chosen: Sequence[Part], around: Sequence[Part]) -> bool:
-    """Return whether there is prose, or most of the text, besides what is around."""
+    """Return whether most of the text, or prose, is left besides what is around."""
     chars = sum(part.chars for part in chosen)
-    left = chars - sum(each.chars for _, held in _within(chosen, around) for each in held)
-    return _prose_of(chosen, around) >= PROSE_CHARS_MIN or 2 * left >= chars
+    out = sum(each.chars for _, held in _within(chosen, around) for each in held)
+    return 2 * out <= chars or _prose_of(chosen, around) >= PROSE_CHARS_MIN
 
 
 def _subtract(chosen: Iterable[Part], around: Sequence[Part]) -> list[tuple[int, int]]:

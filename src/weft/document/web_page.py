@@ -85,7 +85,7 @@ class _MainText(PageText):
         self.counts = [0, 0, 0]
         self.marks: list[Count] = []
         self.in_link = False
-        self.prose: list[int] = []
+        self.first_prose: int | None = None
         self.scripts = 0
         self.notice = ""
 
@@ -98,9 +98,8 @@ class _MainText(PageText):
         self.counts[0] += size
         if self.in_link:
             self.counts[1] += size
-        elif size >= PROSE_CHARS_MIN:
-            # Only the first and the last place matter.
-            self.prose[1:] = [before]
+        elif size >= PROSE_CHARS_MIN and self.first_prose is None:
+            self.first_prose = before
 
     def open(self, tag: str, attributes: str) -> None:
         if tag in {"a", "html", "meta", "time", "script"}:
@@ -134,7 +133,7 @@ class _MainText(PageText):
         stated = one_line(facts.pop("title", ""))[:MAX_TITLE_CHARS].rstrip()
         found.title = found.title or stated or self.first_heading[:MAX_TITLE_CHARS].rstrip()
         whole = Part(Kind.NONE, Count(0, 0, 0, 0), self._count())
-        kept = choose_main(self.parts, whole, self.prose)
+        kept = choose_main(self.parts, whole, self.first_prose)
         text = join_lines(self._list_pieces(kept))
         heading = self.first_heading
         # A heading above the main part belongs to it.
@@ -214,4 +213,5 @@ class _MainText(PageText):
             self.parts.pop()
         while self.opened and self.opened[-1].start.pieces > size:
             self.opened.pop()
-        self.prose = [place for place in self.prose if place < size]
+        if self.first_prose is not None and self.first_prose >= size:
+            self.first_prose = None

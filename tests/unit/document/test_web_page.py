@@ -11,6 +11,7 @@ from weft.document.web_page import read_web_page
 # Pages as well-known generators and sites write them. Comments name phrases to keep and to leave.
 PAGES = sorted((DOCUMENTS.parent / "web_pages").glob("*.html"))
 PROSE = "A sentence that is long enough to be taken for prose, as it has many words. "
+DISHES = "<ul class=menu>" + "<li><a href=x>Soup of the day, with bread</a></li>" * 9 + "</ul>"
 
 
 def list_phrases(html: str, comment: str) -> list[str]:
@@ -50,6 +51,12 @@ def test_main_text_is_kept_and_what_is_around_it_left_out(path: Path) -> None:
         ("<a href=x><div><p>" + PROSE + "</div></a>", PROSE.strip()),
         ("<header><h1>Top</h1></header><main>" + PROSE + "</main>", PROSE.strip()),
         ("<title>x</title><header><h1>Top</h1></header><main>" + PROSE, "Top\n"),
+        ("<main>hero</main><p>" + PROSE + "<article>x " + PROSE + "</article>", "hero\n"),
+        (f"<article>x {PROSE}</article><div>y {PROSE}</div>", f"x {PROSE.strip()}\ny"),
+        (f"<p>{PROSE}<aside class='note'>Never do it.</aside>", f"{PROSE.strip()}\nNever"),
+        (f"<main><p>{PROSE}" + DISHES + "</main>", f"{PROSE.strip()}\nSoup"),
+        (f"<h1>x</h1><p>{PROSE}" + DISHES.replace("menu", ""), f"x\n{PROSE.strip()}\nSoup"),
+        (DISHES.replace("menu", "") + f"<p>{PROSE}", "Soup"),
         ("", ""),
     ],
 )
