@@ -2,20 +2,22 @@
 
 import json
 import subprocess
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.optional import install_python_with
+from weft.domain.base import Json
 from weft.domain.entities import Entity
 from weft.errors import AuthenticationFailed, SourceMisconfigured
 from weft.net.client import http_factory
 from weft.sources.base import Complete, SourceContext
-from weft.sources.objects.config import ObjectsConfig, ObjectsCredentials
+from weft.sources.objects.gcs import open_gcs
+from weft.sources.objects.s3 import open_s3
 from weft.sources.objects.source import ObjectsSource
-from weft.testing.source_contract import events_of
+from weft.testing.source_contract import SourceCase, events_of
 
 pytestmark = pytest.mark.anyio
 
@@ -59,44 +61,50 @@ def told() -> Generator[dict[str, str]]:
         servers.stdin.close()
 
 
-def source_at(endpoint: str, credentials: dict[str, str], **config: str) -> PagedObjects:
+def case_at(endpoint: str, credentials: Mapping[str, str], **config: str) -> SourceCase:
     context = SourceContext(http=http_factory({"127.0.0.1"}))
-    given = {"endpoint": endpoint, **config}
-    return PagedObjects(
-        ObjectsConfig.model_validate(given),
-        ObjectsCredentials.model_validate(credentials),
-        context,
-    )
+    given: Json = {"endpoint": endpoint, **config}
+    return SourceCase(PagedObjects, given, context, credentials=dict(credentials))
 
 
 def key_of(told: dict[str, str]) -> dict[str, str]:
     return {name: told[name] for name in ("access_key_id", "secret_access_key")}
 
 
-async def read_texts(source: PagedObjects) -> dict[str, str]:
-    events = await events_of(source)
+async def read_texts(case: SourceCase) -> dict[str, str]:
+    events = await events_of(case.make())
     assert isinstance(events[-1], Complete)
     return {event.id: event.text for event in events if isinstance(event, Entity)}
 
 
 async def test_real_servers_give_all_objects_of_all_pages(told: dict[str, str]) -> None:
     wanted = {key: text for key, text in OBJECTS.items() if text}
-    s3 = source_at(told["s3"], key_of(told), url="s3://notes", region="eu-west-1")
+    s3 = case_at(told["s3"], key_of(told), url="s3://notes", region="eu-west-1")
     assert await read_texts(s3) == wanted
-    assert await read_texts(source_at(told["gcs"], {}, url="gs://notes")) == wanted
-    folder = source_at(told["s3"], key_of(told), url="s3://notes/docs", region="eu-west-1")
+    assert await read_texts(case_at(told["gcs"], {}, url="gs://notes")) == wanted
+    folder = case_at(told["s3"], key_of(told), url="s3://notes/docs", region="eu-west-1")
     assert (await read_texts(folder)).keys() == {key for key in wanted if key.startswith("docs/")}
 
 
 async def test_real_server_refuses_another_key_and_secret(told: dict[str, str]) -> None:
     for name, other in (("secret_access_key", "other"), ("access_key_id", "AKIAOTHER")):
-        source = source_at(told["s3"], key_of(told) | {name: other}, url="s3://notes")
+        case = case_at(told["s3"], key_of(told) | {name: other}, url="s3://notes")
         with pytest.raises(AuthenticationFailed, match=name):
-            await source.check()
+            await case.make().check()
 
 
 @pytest.mark.parametrize("scheme", ["s3", "gs"])
 async def test_real_server_has_no_such_bucket(told: dict[str, str], scheme: str) -> None:
     endpoint, key = (told["s3"], key_of(told)) if scheme == "s3" else (told["gcs"], {})
     with pytest.raises(SourceMisconfigured, match="no such bucket"):
-        await source_at(endpoint, key, url=f"{scheme}://another").check()
+        await case_at(endpoint, key, url=f"{scheme}://another").make().check()
+
+
+async def test_real_servers_tell_what_is_there_and_what_is_gone(told: dict[str, str]) -> None:
+    s3 = case_at(told["s3"], key_of(told), url="s3://notes").make()
+    gcs = case_at(told["gcs"], {}, url="gs://notes").make()
+    for source, opened in ((s3, open_s3), (gcs, open_gcs)):
+        async with opened(source.context.http, source.config, source.credentials) as store:
+            there = {key: await store.has(key.encode()) for key in (*OBJECTS, "docs/gone.txt")}
+        assert [key for key, found in there.items() if not found and OBJECTS.get(key)] == []
+        assert not there["docs/gone.txt"]

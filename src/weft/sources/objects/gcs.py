@@ -10,9 +10,6 @@ from contextlib import asynccontextmanager
 from typing import Any, Final, cast
 
 import httpx
-from joserfc import jwt
-from joserfc.errors import JoseError
-from joserfc.jwk import RSAKey
 from pydantic import SecretStr
 
 from weft.document.child import run_parser
@@ -93,6 +90,11 @@ class ServiceAccount:
         return token
 
     def _make_assertion(self) -> tuple[str, str]:
+        # Imported here, as most of those who import all sources need none of it.
+        from joserfc import jwt
+        from joserfc.errors import JoseError
+        from joserfc.jwk import RSAKey
+
         fields = read_key_file(self._key)
         now = int(time.time())
         try:

@@ -252,8 +252,11 @@ class _Reading:
             self._failures = 0
             return outcome
         self._failures += 1
-        is_general = isinstance(outcome, AuthenticationFailed | RateLimited) or outcome.field
-        if is_general or self._failures == FAILURES_IN_A_ROW_MAX:
+        if isinstance(outcome, AuthenticationFailed | RateLimited) or outcome.field:
+            raise outcome
+        if self._failures == FAILURES_IN_A_ROW_MAX:
+            outcome.message = f"{self._failures} objects in a row failed. {outcome.message}"
+            outcome.hint = f"{outcome.hint or ''} What is not to be read goes into exclude.".strip()
             raise outcome
         return Failed(id_of(listed.key), outcome.message)
 
