@@ -161,7 +161,7 @@ async def test_token_without_some_scopes_reads_the_rest(account: FakeHubSpot, si
 @pytest.mark.anyio
 async def test_only_what_changed_since_a_day_is_read(account: FakeHubSpot, site: Site) -> None:
     account.records["contacts"][1] = contact(2, day=5)
-    case = make_case(site, TwoKinds, config={"after_date": "2026-03-05"})
+    case = make_case(site, TwoKinds, config={"after_date": "2026/03/05"})
     events = await events_of(case.make(stored={"contact:1": "", "contact:2": ""}))
     assert entities(events).keys() == {"contact:2"}
     assert isinstance(events[-1], Complete)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import anyio
 import httpx
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from weft.domain.connections import AuthMethod
 from weft.errors import AccessDenied, RateLimited, WeftError
@@ -28,6 +28,9 @@ from weft.sources.rest.table import (
 from weft.sources.rest.values import find, line_of, moment_of
 
 _PAGES = Token(param="after", at="paging.next.after", size_param="limit", size=100)
+# A property has up to 65,536 characters: what has two long ones comes in smaller pages, so that
+# they stay below the limit of an answer.
+_LONG = 50
 # The index that is searched lags behind the records.
 _LAG = timedelta(minutes=10)
 _DAILY_WAIT_S = 3600.0
@@ -44,6 +47,11 @@ class HubSpotConfig(BaseModel):
         title="Changed since",
         description="Only records that changed on or after this day, e.g. 2026-01-31.",
     )
+
+    @field_validator("after_date", mode="before")
+    @classmethod
+    def _read_day(cls, value: object) -> object:
+        return value.strip().replace("/", "-") if isinstance(value, str) else value
 
 
 class HubSpotCredentials(BaseModel):
@@ -88,6 +96,7 @@ def _kind(
     properties: tuple[str, ...],
     *,
     changed: str = "hs_lastmodifieddate",
+    size: int = 100,
     facts: tuple[str, ...] = (),
     **more: Any,
 ) -> tuple[Stream, Stream]:
@@ -112,7 +121,7 @@ def _kind(
             at="id",
             total="total",
             size_param="limit",
-            size=200,
+            size=size,
         ),
     )
     own: dict[str, Any] = {"text": _fields(*properties), **more}
@@ -121,7 +130,7 @@ def _kind(
         path=path,
         params={"properties": ",".join(asked)},
         records="results",
-        paging=_PAGES,
+        paging=_PAGES.model_copy(update={"size": size}),
         since=Since(
             param="filterGroups.0.filters.0.value", form="epoch_ms", overlap=_LAG, search=search
         ),
@@ -215,6 +224,7 @@ _STREAMS = (
         ("hs_meeting_title", "hs_meeting_body", "hs_internal_meeting_notes",
          "hs_meeting_location", "hs_meeting_outcome", "hs_timestamp"),
         facts=("hs_meeting_location", "hs_meeting_outcome", "hs_timestamp"),
+        size=_LONG,
         title="properties.hs_meeting_title",
         text=("properties.hs_meeting_body", "properties.hs_internal_meeting_notes"),
         markup="html",
@@ -236,6 +246,7 @@ _STREAMS = (
         ("hs_email_subject", "hs_email_html", "hs_email_text", "hs_email_direction",
          "hs_timestamp"),
         facts=("hs_email_direction", "hs_timestamp"),
+        size=_LONG,
         title="properties.hs_email_subject",
         text=_find_mail,
         markup="html",

@@ -227,6 +227,8 @@ class SalesforceSource(RestSource[SalesforceConfig, SalesforceCredentials]):
     Credentials = SalesforceCredentials
     auth_methods = tuple(AuthMethod)
     base_url = "{config.instance_url}"
+    # The smallest batches: 200 records of long texts stay below the limit of an answer.
+    headers: ClassVar[Mapping[str, str]] = {"sforce-query-options": "batchSize=200"}
     check_request = Request(
         path=f"{_API}/query",
         params={"q": "SELECT Name FROM Organization"},

@@ -81,7 +81,7 @@ async def load_conversation(source: "ZendeskSource", ticket: Record) -> Record |
     comments: list[Record] = []
     chars, is_cut = 0, False
     try:
-        async for page in read_pages(source.api, asked, _CURSOR, "comments"):
+        async for page in read_pages(source.api, asked, _COMMENTS, "comments"):
             if not page.records:
                 # The first comment is the ticket's own description.
                 raise unexpected_answer(asked.what)
@@ -115,12 +115,20 @@ def _show(comment: Record, names: Mapping[str, str]) -> str:
     return f"{who}, {line_of(comment.get('created_at'))}{note}:\n{text_of(comment.get('body'))}"
 
 
-_CURSOR = Token(
-    param="page[after]",
-    at="meta.after_cursor",
-    more="meta.has_more",
-    size_param="page[size]",
-)
+def _pages(size: int) -> Token:
+    return Token(
+        param="page[after]",
+        at="meta.after_cursor",
+        more="meta.has_more",
+        size_param="page[size]",
+        size=size,
+    )
+
+
+# Fewer than Zendesk would send, so that pages of long texts stay below the limit of an answer.
+_EXPORTED = 250
+_COMMENTS = _pages(50)
+_ARTICLES = _pages(30)
 
 
 class ZendeskSource(RestSource[ZendeskConfig, ZendeskCredentials]):
@@ -148,7 +156,9 @@ class ZendeskSource(RestSource[ZendeskConfig, ZendeskCredentials]):
             path="/api/v2/incremental/organizations.json",
             params={"start_time": 1},
             records="organizations",
-            paging=NextUrl(at="next_page", last="end_of_stream", size_param="per_page", size=1_000),
+            paging=NextUrl(
+                at="next_page", last="end_of_stream", size_param="per_page", size=_EXPORTED
+            ),
             since=Since(param="start_time", form="epoch"),
             item="/api/v2/organizations/{key}.json",
             item_at="organization",
@@ -164,7 +174,9 @@ class ZendeskSource(RestSource[ZendeskConfig, ZendeskCredentials]):
             path="/api/v2/incremental/tickets/cursor.json",
             params={"start_time": 1},
             records="tickets",
-            paging=NextUrl(at="after_url", last="end_of_stream", size_param="per_page", size=1_000),
+            paging=NextUrl(
+                at="after_url", last="end_of_stream", size_param="per_page", size=_EXPORTED
+            ),
             since=Since(param="start_time", form="epoch"),
             item="/api/v2/tickets/{key}.json",
             item_at="ticket",
@@ -193,7 +205,7 @@ class ZendeskSource(RestSource[ZendeskConfig, ZendeskCredentials]):
             path="/api/v2/help_center/articles.json",
             params={"sort_by": "created_at", "sort_order": "asc"},
             records="articles",
-            paging=_CURSOR,
+            paging=_ARTICLES,
             since=Since(extra={"sort_by": "updated_at", "sort_order": "desc"}),
             item="/api/v2/help_center/articles/{key}.json",
             item_at="article",
