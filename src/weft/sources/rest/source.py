@@ -177,7 +177,7 @@ def cursor_fields_of(streams: tuple[Stream, ...]) -> tuple[str, ...]:
     return tuple(
         f"{row.name}.{row.updated if isinstance(row.updated, str) else 'updated'}"
         for row in streams
-        if row.since or row.feed
+        if (row.since or row.feed) and not row.deletes
     )
 
 
