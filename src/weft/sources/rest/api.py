@@ -38,7 +38,12 @@ class Service(Protocol):
 
 
 class Api:
-    """The requests of one check or sync."""
+    """The requests of one check or sync.
+
+    ``root`` stands before every path, for a service that has to be asked for it first.
+    """
+
+    root = ""
 
     def __init__(
         self, client: httpx.AsyncClient, service: Service, budget: Budget | None, sleep: Sleep
@@ -65,7 +70,7 @@ class Api:
             await self._pace.wait()
             response = await self._client.request(
                 method,
-                path,
+                self.root + path if path.startswith("/") else path,
                 params=_shown(params),
                 json=body,
                 extensions={REPEATABLE: True},
@@ -95,7 +100,11 @@ class Api:
         """Return a file. Raises ResponseTooLarge beyond ``bytes_max``, or else the usual limit."""
         await self._pace.wait()
         extensions = {} if bytes_max is None else {MAX_BYTES: bytes_max}
-        response = await self._client.get(path, params=_shown(params), extensions=extensions)
+        response = await self._client.get(
+            self.root + path if path.startswith("/") else path,
+            params=_shown(params),
+            extensions=extensions,
+        )
         raise_for_status_of(response, what)
         return response.content
 

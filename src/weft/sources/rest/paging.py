@@ -91,7 +91,7 @@ async def read_pages(
             # Of what is asked for by its name, nothing can be left out but all.
             answer = [answer] if answer else None
         page = Page(_records_of(answer, records, optional, asked.what), answer)
-        _find_following(page, paging, at, response, asked.what)
+        _find_following(page, paging, at, response, asked.what, api.root)
         if page.following is not None and page.following == at:
             raise SourceUnavailable(f"The page after one of {asked.what} is that page again.")
         yield page
@@ -145,7 +145,7 @@ def unexpected_answer(what: str) -> SourceUnavailable:
 
 
 def _find_following(
-    page: Page, paging: Paging, at: JsonValue, response: httpx.Response, what: str
+    page: Page, paging: Paging, at: JsonValue, response: httpx.Response, what: str, root: str
 ) -> None:
     answer = page.answer
     if isinstance(paging, Keyset):
@@ -154,10 +154,12 @@ def _find_following(
         more = find(answer, paging.more) if paging.more else None
         _count_on(page, paging, at, more, what)
     elif not isinstance(paging, Single):
-        _follow(page, paging, response, what)
+        _follow(page, paging, response, what, root)
 
 
-def _follow(page: Page, paging: Token | NextUrl, response: httpx.Response, what: str) -> None:
+def _follow(
+    page: Page, paging: Token | NextUrl, response: httpx.Response, what: str, root: str
+) -> None:
     answer = page.answer
     page.total = _count_at(answer, paging.total, what) if paging.total else None
     if page.total and not page.records:
@@ -174,7 +176,7 @@ def _follow(page: Page, paging: Token | NextUrl, response: httpx.Response, what:
     elif paging.at is None:
         page.following = next_page_url(response)
     else:
-        page.following = _next_url(find(answer, paging.at), response, what)
+        page.following = _next_url(find(answer, paging.at), response, what, root)
     if page.following is None and more:
         page.gap = f"there are more {what}, and no page of them is named"
 
@@ -243,13 +245,14 @@ def _place(paging: Pages, at: JsonValue) -> tuple[int, int]:
             return (0 if paging.by == "offset" else paging.start), 0
 
 
-def _next_url(found: object, response: httpx.Response, what: str) -> str | None:
+def _next_url(found: object, response: httpx.Response, what: str, root: str) -> str | None:
     if found is None or found == "":
         return None
     if not isinstance(found, str):
         raise unexpected_answer(what)
     try:
-        target = response.url.join(found)
+        is_path = found.startswith("/") and not found.startswith("//")
+        target = response.url.join(root + found if is_path else found)
     except httpx.InvalidURL:
         raise unexpected_answer(what) from None
     if origin_of(target) != origin_of(response.url):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from copy import deepcopy
 from datetime import UTC, datetime
@@ -39,6 +40,7 @@ _FORMS: Final[dict[str, Callable[[datetime], object]]] = {
     "epoch_day": lambda at: int(at.timestamp()) // 86_400 * 86_400,
     "date": lambda at: at.strftime("%Y-%m-%d"),
     "minute": lambda at: at.strftime("%Y-%m-%d %H:%M"),
+    "minutes_ago": lambda at: math.ceil((datetime.now(UTC) - at).total_seconds() / 60),
 }
 
 

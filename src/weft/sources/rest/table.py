@@ -124,7 +124,9 @@ class Since(_Row):
     """
 
     param: str | None = None
-    form: Literal["iso", "iso_ms", "epoch", "epoch_ms", "epoch_day", "date", "minute"] = "iso"
+    form: Literal[
+        "iso", "iso_ms", "epoch", "epoch_ms", "epoch_day", "date", "minute", "minutes_ago"
+    ] = "iso"
     template: str = "{since}"
     extra: dict[str, Any] = Field(default_factory=dict)
     overlap: timedelta = timedelta(minutes=2)

@@ -1,0 +1,166 @@
+"""`jira`: projects, and issues with what people said about them."""
+
+from typing import Annotated, Any, ClassVar, cast
+
+from pydantic import Field
+
+from weft.sources.rest.api import Missing
+from weft.sources.rest.paging import Asked, read_pages
+from weft.sources.rest.table import Pages, Record, Request, Since, Stream, Token
+from weft.sources.rest.values import find, line_of
+from weft.sources.services.atlassian import AtlassianConfig, AtlassianSource
+
+COMMENTS_MAX = 1_000
+
+
+class JiraConfig(AtlassianConfig):
+    """The projects to read."""
+
+    project_keys: list[Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,254}$")]] = Field(
+        default=[],
+        title="Projects",
+        description="Only these projects, by their keys, such as ABC; all if left out.",
+        max_length=100,
+    )
+
+
+async def load_comments(source: "JiraSource", issue: Record) -> Record | None:
+    """Read the comments, of which a search shows only the first."""
+    shown = find(issue, "fields.comment.comments")
+    total = find(issue, "fields.comment.total")
+    listed: list[Record] = list(cast("list[Record]", shown)) if isinstance(shown, list) else []
+    if isinstance(total, int) and total > len(listed):
+        asked = Asked(
+            "the comments",
+            f"/rest/api/3/issue/{line_of(issue.get('id'))}/comment",
+            params={"expand": "renderedBody", "orderBy": "created"},
+        )
+        listed = []
+        try:
+            async for page in read_pages(source.api, asked, _COMMENTS, "comments"):
+                listed += page.records
+                if len(listed) >= COMMENTS_MAX:
+                    break
+        except Missing:
+            return None
+    listed.sort(key=lambda each: (line_of(each.get("created")), line_of(each.get("id"))))
+    rendered = find(issue, "renderedFields.comment.comments")
+    bodies = {
+        line_of(find(each, "id")): find(each, "body")
+        for each in (cast("list[object]", rendered) if isinstance(rendered, list) else ())
+    }
+    said = [_show(each, bodies.get(line_of(each.get("id")))) for each in listed[:COMMENTS_MAX]]
+    is_whole = not isinstance(total, int) or len(said) >= min(total, COMMENTS_MAX)
+    return {**issue, "_said": "".join(said), "_is_whole": is_whole}
+
+
+def _show(comment: Record, rendered: object) -> str:
+    who, when = line_of(find(comment, "author.displayName")), line_of(comment.get("created"))
+    body = comment.get("renderedBody") or rendered
+    return f"<p>{who}, {when}:</p>{body if isinstance(body, str) else ''}"
+
+
+def _version(issue: Record) -> object:
+    return find(issue, "fields.updated") if issue.get("_is_whole", True) else None
+
+
+_COMMENTS = Pages(param="startAt", by="offset", size_param="maxResults", size=100, total="total")
+_FIELDS = (
+    *("summary", "description", "comment", "status", "issuetype", "priority", "labels", "project"),
+    *("assignee", "reporter", "created", "updated", "parent", "resolution", "components"),
+)
+_ORDER = " ORDER BY created ASC, key ASC"
+
+
+class JiraSource(AtlassianSource[JiraConfig]):
+    """Jira Cloud.
+
+    https://developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-issue-search/
+    https://developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-projects/
+    """
+
+    short_name = "jira"
+    name = "Jira"
+    description = "Projects and issues of Jira, with their comments."
+    labels = ("issues", "tickets", "tasks", "project management")
+    Config = JiraConfig
+    product = "jira"
+    scopes = ("read:jira-work", "read:jira-user")
+    base_url = "https://{config.site}.atlassian.net"
+    check_request = Request(path="/rest/api/3/myself", shows="displayName")
+    streams: ClassVar[tuple[Stream, ...]] = (
+        Stream(
+            name="project",
+            path="/rest/api/3/project/search",
+            params={
+                "expand": "description,lead",
+                "orderBy": "key",
+                "keys": "{config.project_keys}",
+            },
+            records="values",
+            paging=Pages(
+                param="startAt", by="offset", size_param="maxResults", size=50, total="total"
+            ),
+            item="/rest/api/3/project/{key}",
+            title="{name} ({key})",
+            text="description",
+            url="{site}/browse/{key}",
+            metadata={"key": "key", "lead": "lead.displayName", "kind": "projectTypeKey"},
+        ),
+        Stream(
+            name="issue",
+            path="/rest/api/3/search/jql",
+            method="POST",
+            body={
+                "jql": 'created >= "1990-01-01"' + _ORDER,
+                "fields": [*_FIELDS],
+                "expand": "renderedFields",
+            },
+            records="issues",
+            paging=Token(
+                param="nextPageToken",
+                at="nextPageToken",
+                last="isLast",
+                size_param="maxResults",
+            ),
+            since=Since(param="jql", form="minutes_ago", template="updated >= -{since}m" + _ORDER),
+            item="/rest/api/3/issue/{key}",
+            version=_version,
+            load=load_comments,
+            title="{key}: {fields.summary}",
+            text=("renderedFields.description", "_said"),
+            markup="html",
+            url="{site}/browse/{key}",
+            updated="fields.updated",
+            author="fields.reporter.displayName",
+            created="fields.created",
+            breadcrumbs=("fields.project.name",),
+            metadata={
+                "key": "key",
+                "status": "fields.status.name",
+                "kind": "fields.issuetype.name",
+                "priority": "fields.priority.name",
+                "labels": "fields.labels",
+                "assignee": "fields.assignee.displayName",
+                "resolution": "fields.resolution.name",
+                "components": "fields.components[].name",
+                "parent": "fields.parent.key",
+            },
+        ),
+    )
+
+    def table(self) -> tuple[Stream, ...]:
+        """Return the streams, with the wanted projects in what is searched for."""
+        rows = super().table()
+        keys = self.config.project_keys
+        if not keys:
+            return rows
+        wanted = f"project IN ({', '.join(keys)}) AND "
+        return tuple(_narrow(row, wanted) if row.name == "issue" else row for row in rows)
+
+
+def _narrow(row: Stream, wanted: str) -> Stream:
+    body = {**(row.body or {}), "jql": f"{wanted}{(row.body or {})['jql']}"}
+    since = row.since and row.since.model_copy(update={"template": wanted + row.since.template})
+    changes: dict[str, Any] = {"body": body, "since": since}
+    return row.model_copy(update=changes)
