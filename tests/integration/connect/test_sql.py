@@ -175,6 +175,19 @@ async def test_query_calls_no_function_that_writes(postgresql: DatabaseServer) -
     ]
 
 
+async def test_partition_is_read_once_with_its_table(postgresql: DatabaseServer) -> None:
+    postgresql.run(
+        "drop table if exists customers, notes, sales",
+        "create table sales (id int primary key) partition by range (id)",
+        "create table sales_1 partition of sales for values from (0) to (100)",
+        "insert into sales values (7)",
+        "grant select on all tables in schema public to reader",
+    )
+    for tables, read in (([], "sales"), (["sal*"], "sales"), (["sales_1"], "sales_1")):
+        events = await events_of(source(postgresql, tables=tables))
+        assert [i for event in events if (i := id_of(event))] == [f"public.{read}/7"]
+
+
 async def test_wrong_database_and_user_are_told(server: DatabaseServer) -> None:
     nowhere = f"{server.scheme}://{HOST}:{server.port}/nowhere"
     with pytest.raises((SourceMisconfigured, AccessDenied)) as missing:

@@ -108,7 +108,9 @@ class SqlSource(Source[SqlConfig, SqlCredentials]):
     async def fetch(self, cursor: Json | None) -> AsyncGenerator[Event]:
         """Yield all rows or, with a cursor, those that its tables' cursor columns tell apart."""
         marks = self._read_cursor(cursor)
-        if cursor is not None and (marks is None or self.config.cursor_column is None):
+        if cursor is not None and self.config.cursor_column is None and marks is not None:
+            raise CursorExpired("Without cursor_column every sync reads all rows.")
+        if cursor is not None and marks is None:
             raise CursorExpired("The cursor belongs to other tables, columns or databases.")
         known = self._read_cursor(self.context.last_cursor) or {}
         async with open_session() as (session, runner):

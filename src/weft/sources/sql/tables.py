@@ -1,30 +1,24 @@
-"""Choose what to read: tables of the catalogue, their keys and their columns.
+"""Plan what to read of each table: its key and its columns, as the catalogue has them.
 
-Names of the configuration are only compared with those of the catalogue. What ends up in a
-statement is the catalogue's own name, quoted by SQLAlchemy.
+What ends up in a statement is the catalogue's own name, quoted by SQLAlchemy.
 """
 
 import hashlib
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final
 
 from weft.domain.text.characters import clean_line
 from weft.domain.text.names import suggest
 from weft.errors import SourceMisconfigured
+from weft.sources.sql.choice import Found, Place, find_tables
 from weft.sources.sql.config import SqlConfig
 
 if TYPE_CHECKING:
     from sqlalchemy import Inspector
 
-TABLES_MAX: Final = 2_000
 _SHOWN_MAX: Final = 5
-_SYSTEM_SCHEMAS: Final = frozenset(
-    {"information_schema", "performance_schema", "mysql", "sys", "pg_catalog", "pg_toast"}
-)
-_GLOB: Final = re.compile(r"[*?\[]")
 # What an application keeps to check whoever logs in is of no use to a reader of texts.
 SECRET_COLUMN: Final = re.compile(
     r"(^|_)(passwords?|passwd|pwd|passphrase|secrets?|salt|otp|api_?keys?|private_?key|pin|cvv)(_|$)"
@@ -77,21 +71,9 @@ class Plan:
     skipped: tuple[tuple[str, str], ...] = ()
 
 
-_Place = tuple[str | None, str]
-"""Schema and name of a table."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    label: str
-    name: str
-    schema: str | None
-    is_exact: bool
-
-
 def plan_tables(inspector: "Inspector", config: SqlConfig) -> Plan:
     """Look the tables up in the catalogue. Raises SourceMisconfigured, naming the field."""
-    found = _find_tables(inspector, config.tables)
+    found = find_tables(inspector, config.tables)
     tables: list[Table] = []
     skipped: list[tuple[str, str]] = []
     described = _describe_all(inspector, found)
@@ -140,97 +122,15 @@ _KEY_HINT: Final = (
 )
 
 
-def _find_tables(inspector: "Inspector", patterns: Sequence[str]) -> list[_Found]:
-    default = inspector.default_schema_name
-    is_postgresql = inspector.dialect.name == "postgresql"
-
-    def label(schema: str | None, name: str) -> str:
-        # PostgreSQL's default schema is a setting of the user, so ids always name it.
-        shown = schema if schema != default or is_postgresql else None
-        return f"{shown}.{name}" if shown else name
-
-    if not patterns:
-        names = sorted(inspector.get_table_names())
-        if not names:
-            raise SourceMisconfigured(
-                "The database has no tables that the user may see.",
-                field="path" if inspector.dialect.name == "sqlite" else "url",
-                hint="Tables outside the default schema are named in tables, as schema.*.",
-            )
-        found = [_Found(label(default, name), name, default, False) for name in names]
-    else:
-        found = _match_patterns(_list_all(inspector, patterns, default), patterns, default, label)
-    if len(found) > TABLES_MAX:
-        raise SourceMisconfigured(
-            f"More than {TABLES_MAX} tables fit.", field="tables", hint="Name those to read."
-        )
-    return found
-
-
-def _list_all(
-    inspector: "Inspector", patterns: Iterable[str], default: str | None
-) -> list[tuple[str | None, str]]:
-    """List tables and views of the default schema, and of those that patterns may mean."""
-    schemas: list[str | None] = [default]
-    if any("." in pattern for pattern in patterns) and inspector.dialect.name != "sqlite":
-        schemas += [
-            schema
-            for schema in inspector.get_schema_names()
-            if schema != default and schema not in _SYSTEM_SCHEMAS
-        ]
-    names: list[tuple[str | None, str]] = []
-    for schema in schemas:
-        of_schema = {*inspector.get_table_names(schema), *inspector.get_view_names(schema)}
-        if inspector.dialect.name == "postgresql":
-            of_schema |= {*inspector.get_materialized_view_names(schema)}
-        names += [(schema, name) for name in sorted(of_schema)]
-    return names
-
-
-def _match_patterns(
-    names: Sequence[tuple[str | None, str]],
-    patterns: Sequence[str],
-    default: str | None,
-    label: Any,
-) -> list[_Found]:
-    chosen: dict[tuple[str | None, str], bool] = {}
-    for pattern in patterns:
-        fitting = [item for item in names if _fits(item, pattern, default, fold=False)]
-        fitting = fitting or [item for item in names if _fits(item, pattern, default, fold=True)]
-        if not fitting:
-            near = suggest(pattern, [name for _, name in names])
-            guess = f"Did you mean {clean_line(near)}? " if near else ""
-            shown = ", ".join(clean_line(name) for _, name in names[:_SHOWN_MAX]) or "none"
-            raise SourceMisconfigured(
-                "No table or view that the user may see fits an entry of tables.",
-                field="tables",
-                hint=f"{guess}There are, for example: {shown}.",
-            )
-        for item in fitting:
-            chosen[item] = chosen.get(item, False) or not _GLOB.search(pattern)
-    return [
-        _Found(label(schema, name), name, schema, is_exact)
-        for (schema, name), is_exact in chosen.items()
-    ]
-
-
-def _fits(item: tuple[str | None, str], pattern: str, default: str | None, *, fold: bool) -> bool:
-    schema, name = item
-    forms = [f"{schema}.{name}"] + ([name] if schema == default else [])
-    if fold:
-        forms, pattern = [form.casefold() for form in forms], pattern.casefold()
-    return any(form == pattern or fnmatchcase(form, pattern) for form in forms)
-
-
 @dataclass(frozen=True, slots=True)
 class _Described:
     """The columns and primary keys of tables, by schema and name."""
 
-    columns: dict[_Place, Any]
-    keys: dict[_Place, Any]
+    columns: dict[Place, Any]
+    keys: dict[Place, Any]
 
 
-def _describe_all(inspector: "Inspector", found: Sequence[_Found]) -> _Described:
+def _describe_all(inspector: "Inspector", found: Sequence[Found]) -> _Described:
     """Ask for all tables of a schema at once: one by one takes long where there are many."""
     from sqlalchemy.engine.reflection import ObjectKind
 
@@ -244,7 +144,7 @@ def _describe_all(inspector: "Inspector", found: Sequence[_Found]) -> _Described
 
 
 def _plan_table(
-    inspector: "Inspector", found: _Found, described: _Described, config: SqlConfig
+    inspector: "Inspector", found: Found, described: _Described, config: SqlConfig
 ) -> Table | str:
     """Return the table, or why its rows cannot be told apart."""
     from sqlalchemy.types import LargeBinary, String
@@ -277,7 +177,7 @@ def _plan_table(
 
 def _find_key(
     inspector: "Inspector",
-    found: _Found,
+    found: Found,
     columns: dict[str, Any],
     wanted: str | None,
     primary: Any,

@@ -122,6 +122,17 @@ async def test_tables_are_chosen_by_name_and_glob(shop: Shop) -> None:
     assert "sales_a" in str(refused)
 
 
+async def test_what_an_index_keeps_is_no_table_of_its_own(shop: Shop) -> None:
+    shop.run(
+        "create table posts (id integer primary key, body text);"
+        "insert into posts values (1, 'walrus');"
+        "create virtual table found using fts5(body, content=posts, content_rowid=id);"
+        "insert into found(found) values ('rebuild')"
+    )
+    assert set(await shop.entities()) == {"posts/1"}
+    assert set(await shop.entities(tables=["*"])) == {"posts/1"}
+
+
 async def test_table_without_a_key_is_skipped_or_refused_by_name(shop: Shop) -> None:
     shop.run(
         "create table links (a int, b int); insert into links values (1, 2);"
