@@ -3,10 +3,9 @@
 import re
 from array import array
 from base64 import b64encode
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import pairwise
 from typing import Final
 
 from weft.domain.text.characters import clean_line
@@ -51,17 +50,15 @@ class Opened:
 
 @dataclass(slots=True)
 class Listing:
-    """Messages of a folder in the order of their UIDs; of each its size in bytes and its day."""
+    """Messages of a folder in the order of their UIDs; of each its size in bytes and its day.
+
+    ``is_proven``: it names all that the server counts, and nothing else.
+    """
 
     uids: "array[int]" = field(default_factory=lambda: array("Q"))
     sizes: "array[int]" = field(default_factory=lambda: array("Q"))
     days: "array[int]" = field(default_factory=lambda: array("Q"))
-
-    def add(self, row: "Row") -> None:
-        """Add a message."""
-        self.uids.append(row[0])
-        self.sizes.append(row[1])
-        self.days.append(row[2])
+    is_proven: bool = False
 
     def extend(self, other: "Listing") -> None:
         """Add the messages of another listing."""
@@ -158,55 +155,40 @@ class MailClient:
             raise broken_answer()
         return opened if done.status == "OK" else done
 
-    async def list_messages(self) -> Listing | None:
-        """List all messages of the open folder; None if the server's numbers contradict that."""
+    async def list_messages(self) -> Listing:
+        """List all messages of the open folder; it is proven if it names what the server counts."""
+        exists = self._opened.exists
+        if not exists:
+            return Listing(is_proven=await self._is_empty())
         rows: dict[int, Row] = {}
-        opened, start = self._opened, 1
-        if opened.exists > MESSAGES_MAX:
-            return None
-        if not opened.exists:
-            return Listing() if await self._is_empty() else None
-        while start <= opened.exists:
+        is_good, start = True, max(1, exists - MESSAGES_MAX + 1)
+        while start <= exists:
             end = start + LISTED_AT_ONCE
             # To the very end: it would show messages that the number does not count.
-            last = b"*" if end > opened.exists else b"%d" % (end - 1)
-            command = b"FETCH %d:%b (UID INTERNALDATE RFC822.SIZE)" % (start, last)
-            if not await self._fetch_rows(command, rows):
-                return None
+            last = b"*" if end > exists else b"%d" % (end - 1)
+            is_good &= await self._fetch_rows(b"FETCH %d:%b" % (start, last), rows)
             start = end
-        if sorted(rows) != list(range(1, opened.exists + 1)):
-            return None
-        listing = Listing()
-        for number in range(1, opened.exists + 1):
-            listing.add(rows[number])
-        # UIDs rise with the numbers of messages, in every server that can be believed.
-        is_rising = all(a < b for a, b in pairwise(listing.uids))
-        return listing if is_rising else None
+        listing = _make_listing(rows.values())
+        # UIDs rise with the numbers of messages, so no two have the same.
+        by_number = [rows[number][0] for number in sorted(rows)]
+        is_whole = sorted(rows) == list(range(1, self._opened.exists + 1))
+        listing.is_proven = is_good and is_whole and by_number == list(listing.uids)
+        return listing
 
     async def list_since(self, uid: int) -> Listing | None:
-        """List the messages of the open folder from a UID on."""
+        """List the messages of the open folder from a UID on; None if that fails."""
         rows: dict[int, Row] = {}
-        command = b"UID FETCH %d:* (UID INTERNALDATE RFC822.SIZE)" % uid
-        if not await self._fetch_rows(command, rows):
+        if not await self._fetch_rows(b"UID FETCH %d:*" % uid, rows):
             return None
-        listing = Listing()
-        for row in sorted(set(rows.values())):
-            # Of a range that begins behind it, the last message is named nevertheless.
-            if row[0] >= uid:
-                listing.add(row)
-        return listing
+        # Of a range that begins behind it, the last message is named nevertheless.
+        return _make_listing(row for row in rows.values() if row[0] >= uid)
 
     async def list_some(self, uids: Collection[int]) -> Listing | None:
-        """List those of the messages that are still in the open folder."""
+        """List those of the messages that are in the open folder; None if that fails."""
         rows: dict[int, Row] = {}
-        command = b"UID FETCH %b (UID INTERNALDATE RFC822.SIZE)" % write_set(sorted(uids))
-        if not await self._fetch_rows(command, rows):
+        if not await self._fetch_rows(b"UID FETCH " + write_set(sorted(uids)), rows):
             return None
-        listing = Listing()
-        for row in sorted(set(rows.values())):
-            if row[0] in uids:
-                listing.add(row)
-        return listing
+        return _make_listing(row for row in rows.values() if row[0] in uids)
 
     async def download(
         self, uids: Sequence[int], most: int, literal_max: int
@@ -272,6 +254,7 @@ class MailClient:
                 number = int(parts[0].split(b" ", 2)[1])
                 rows[number] = (uid, size, received.date().toordinal() if received else 0)
 
+        command += b" (UID INTERNALDATE RFC822.SIZE)"
         return (await self._talk.run(command, take)).status == "OK"
 
     def _note(self, parts: Parts) -> None:
@@ -289,6 +272,13 @@ def write_set(uids: Sequence[int]) -> bytes:
         else:
             spans.append([uid, uid])
     return b",".join(b"%d" % a if a == b else b"%d:%d" % (a, b) for a, b in spans)
+
+
+def _make_listing(rows: Iterable[Row]) -> Listing:
+    by_uid = {row[0]: row for row in rows}
+    ordered = [by_uid[uid] for uid in sorted(by_uid)]
+    uids, sizes, days = (array("Q", (row[place] for row in ordered)) for place in range(3))
+    return Listing(uids, sizes, days)
 
 
 def _read_fetch(parts: Parts) -> dict[bytes, Token]:

@@ -70,26 +70,25 @@ class FolderReader:
         old = None if is_new or self._is_full else before
         news = await self._list_news(old, opened) if old else None
         listing = news or await self._client.list_messages()
-        if listing is None:
-            self.gaps["did not list what the server counts there, or too much"] += 1
-            return
-        uids = set(listing.uids)
+        memory = FolderMemory(folder.raw, opened.uid_validity, opened.uid_next, set(listing.uids))
         if old and news:
-            uids |= old.uids
-        elif before and not self._is_full:
-            for uid in sorted(before.uids - uids):
+            memory.uids |= old.uids
+        elif before and listing.is_proven and not self._is_full:
+            for uid in sorted(before.uids - memory.uids):
                 yield Deleted(_id_of(folder.name, uid))
-        memory = FolderMemory(folder.raw, opened.uid_validity, opened.uid_next, uids)
         async for event in self._read_new(folder.name, memory, listing, old):
             yield event
-        self.now[folder.name] = memory
+        if news or listing.is_proven:
+            self.now[folder.name] = memory
+        else:
+            self.gaps["whose lists are not what the server counts"] += 1
 
     async def _open(self, folder: Folder) -> Opened | None:
         if not UNASKABLE.search(folder.raw):
             opened = await self._client.open_folder(folder.raw)
             if isinstance(opened, Opened):
                 return opened
-        self.gaps["could not be opened"] += 1
+        self.gaps["that could not be opened"] += 1
         return None
 
     async def read_unlisted(
@@ -102,7 +101,7 @@ class FolderReader:
             opened = None if gaps else await self._client.open_folder(before.raw)
             if not isinstance(opened, Done) or not opened.says_no:
                 self.now[name] = before
-                self.gaps["read before are not listed, but not gone either"] += 1
+                self.gaps["no longer listed, but not gone either"] += 1
             elif not self._is_full:
                 for uid in sorted(before.uids):
                     yield Deleted(_id_of(name, uid))

@@ -129,7 +129,7 @@ async def test_folder_with_a_hostile_name_is_told_and_asked_for_nothing(
         b'"a&2D0-\xff"\r\nTAG OK done\r\n'
     )
     found = await read(script)
-    assert gaps(found) == ["2 folders could not be opened"]
+    assert gaps(found) == ["2 folders that could not be opened"]
     assert not [command for command in script.commands if "DELETE" in command]
 
 
@@ -141,7 +141,7 @@ async def test_folder_that_is_listed_no_more_is_gone_only_if_it_cannot_be_opened
     script.replies["LIST"] = b'* LIST () "." INBOX\r\nTAG OK done\r\n'
     found = await read(script, cursor)
     assert ids(found, Deleted) == []
-    assert gaps(found) == ["1 folder read before are not listed, but not gone either"]
+    assert gaps(found) == ["1 folder no longer listed, but not gone either"]
     script.replies['EXAMINE "Old"'] = b"TAG NO [UNAVAILABLE] try later\r\n"
     assert gaps(await read(script, cursor))
     script.replies['EXAMINE "Old"'] = b"TAG NO [NONEXISTENT] no such folder\r\n"
@@ -235,6 +235,23 @@ async def test_large_message_is_skipped_even_if_its_size_was_told_wrong(
     script.folders["INBOX"].sizes = {2: told} if told else {}
     found = await read(script, max_message_size=2_000)
     assert (ids(found), ids(found, Skipped)) == (["INBOX/1"], ["INBOX/2"])
+
+
+async def test_list_that_contradicts_the_count_is_read_but_deletes_nothing(
+    script: ScriptedMail,
+) -> None:
+    cursor = last_cursor(await read(script))
+    del script.folders["INBOX"].messages[1]
+    script.folders["INBOX"].messages[3] = mail("three")
+    count = b"* 7 EXISTS\r\n* OK [UIDVALIDITY 7]\r\n* OK [UIDNEXT 4]\r\nTAG OK done\r\n"
+    script.replies["EXAMINE"] = count
+    script.opened = "INBOX"
+    found = await read(script, cursor)
+    assert (ids(found), ids(found, Deleted)) == (["INBOX/3"], [])
+    assert gaps(found) == ["1 folder whose lists are not what the server counts"]
+    assert last_cursor(found) == cursor
+    script.replies.clear()
+    assert ids(await read(script, cursor), Deleted) == ["INBOX/1"]
 
 
 async def test_message_that_is_none_is_skipped(script: ScriptedMail) -> None:
