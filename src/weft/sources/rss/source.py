@@ -83,9 +83,13 @@ class RssSource(Source[RssConfig, NoFields]):
         before = {} if cursor is None else parse_memory(cursor, self._scope())
         if before is None:
             raise CursorExpired("The cursor belongs to other feeds.")
+        asked = before if cursor is not None else await self._recall()
         listing = _Listing(self, before)
         async with self.context.http() as client:
-            async for feed, answer in self._read_all(client, before):
+            async for feed, answer in self._read_all(client, asked):
+                if answer is None:
+                    listing.now[feed.url] = asked[feed.url]
+                    continue
                 async for event in listing.read_feed(client, feed, answer):
                     yield event
         if len(listing.unread) == len(self.config.urls):
@@ -94,11 +98,19 @@ class RssSource(Source[RssConfig, NoFields]):
         for problem in problems:
             yield Incomplete(problem.message.rstrip("."))
         if cursor is None and not problems:
-            async for event in listing.keep_older():
+            async for event in listing.keep_others():
                 yield event
         yield Checkpoint(dump_memory(self._scope(), listing.now))
         if cursor is None and not problems:
             yield Complete(listing.say_evidence())
+
+    async def _recall(self) -> Mapping[str, FeedMemory]:
+        """Return what the last sync remembers, if what it read is stored and may be relied on."""
+        some = await self.context.stored_ids(1)
+        # No versions are known where somebody wants all to be read.
+        if not await self.context.known_versions(some):
+            return {}
+        return parse_memory(self.context.last_cursor or {}, self._scope()) or {}
 
     async def _read_all(
         self, client: httpx.AsyncClient, before: Mapping[str, FeedMemory]
@@ -131,20 +143,19 @@ class _Listing:
         self._before = before
         self._listed: set[str] = set()
         self._expected = 0
-        self._older = 0
+        self._kept = 0
         self._malformed = 0
         self.now: dict[str, FeedMemory] = {}
         self.unread: list[WeftError] = []
         self.gaps: list[WeftError] = []
 
     async def read_feed(
-        self, client: httpx.AsyncClient, feed: Feed, answer: Answer | WeftError | None
+        self, client: httpx.AsyncClient, feed: Feed, answer: Answer | WeftError
     ) -> AsyncGenerator[Event]:
         """Yield the entries of a feed, page by page for as long as there may be new ones."""
         before = self.now[feed.url] = self._before.get(feed.url, FeedMemory())
         if isinstance(answer, WeftError):
             self.unread.append(answer)
-        if not isinstance(answer, Answer):
             return
         title, memory, room = answer.page.title, answer.memory, self._config.max_entries
         visited = {feed.url, str(answer.url)}
@@ -172,22 +183,22 @@ class _Listing:
                 return
         self.now[feed.url] = memory
 
-    async def keep_older(self) -> AsyncGenerator[Event]:
-        """Name what is stored of the feeds, but shown by them no more."""
+    async def keep_others(self) -> AsyncGenerator[Event]:
+        """Name what is stored of the feeds, but was not shown this time."""
         stored = await self._context.stored_ids(STORED_MAX)
         if len(stored) >= STORED_MAX:
             yield Incomplete(f"{STORED_MAX:,} entries or more are stored, too many to look through")
         feeds = tuple(f"{url}#" for url in self._config.urls)
         for entity_id in stored:
             if entity_id.startswith(feeds) and entity_id not in self._listed:
-                self._older += 1
+                self._kept += 1
                 yield Unchanged(entity_id)
 
     def say_evidence(self) -> str:
         """Say what was read of the feeds, and how."""
         said = f"{quantity(len(self._config.urls), 'feed')} read to the last page"
-        if self._older:
-            said += f"; entries that they show no more and that are kept: {self._older}"
+        if self._kept:
+            said += f"; entries that they did not show again and that are kept: {self._kept}"
         if self._malformed:
             said += f"; no well-formed XML, and read as far as possible: {self._malformed}"
         return said

@@ -67,7 +67,10 @@ async def test_entry_that_left_the_feed_is_named_as_still_there(feeds: Feeds) ->
     stored = {f"{feeds.site.url}/feed#{key}" for key in ("0", "1", "2")}
     events = await feeds.read(stored=stored)
     assert feeds.ids(events, Unchanged) == ["/feed#0"]
-    assert evidence_of(events) == f"{COMPLETE}; entries that they show no more and that are kept: 1"
+    assert (
+        evidence_of(events)
+        == f"{COMPLETE}; entries that they did not show again and that are kept: 1"
+    )
 
 
 async def test_feed_without_entries_deletes_none(feeds: Feeds) -> None:
@@ -87,6 +90,26 @@ async def test_feed_that_has_not_changed_is_not_sent_again(feeds: Feeds) -> None
     assert feeds.ids(events) == []
     assert [asked.headers.get("if-none-match") for asked in feeds.site.requests] == ['"1"']
     assert last_cursor(events) == cursor
+
+
+async def test_full_listing_asks_for_changes_alone_unless_all_is_to_be_read(feeds: Feeds) -> None:
+    first = await feeds.read()
+    known = {e.id: e.version for e in first if isinstance(e, Entity) and e.version}
+    cursor = last_cursor(first)
+
+    async def read_again(known: dict[str, str]) -> tuple[list[Event], str | None]:
+        feeds.site.requests.clear()
+        source = feeds.case().make(known=known, stored=stored, last_cursor=cursor)
+        events = await events_of(source)
+        return events, feeds.site.requests[0].headers.get("if-none-match")
+
+    stored = set(known)
+    events, validator = await read_again(known)
+    assert (sorted(feeds.ids(events, Unchanged)), validator) == (["/feed#1", "/feed#2"], '"1"')
+    assert last_cursor(events) == cursor
+    assert isinstance(events[-1], Complete)
+    events, validator = await read_again({})
+    assert (len(feeds.ids(events)), validator) == (2, None)
 
 
 async def test_only_new_and_changed_entries_come_with_a_cursor(feeds: Feeds) -> None:
