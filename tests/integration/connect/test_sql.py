@@ -60,7 +60,7 @@ def server(request: pytest.FixtureRequest) -> DatabaseServer:
     running: DatabaseServer = request.getfixturevalue(request.param)
     filler = ", ".join(f"({number}, 'Customer {number}')" for number in range(1, ROWS + 1))
     running.run(
-        "drop table if exists customers, notes",
+        "drop table if exists customers, notes, sales",
         "create table customers (id int primary key, name varchar(50))",
         "create table notes (id int primary key, body text)",
         f"insert into customers values {filler}",
