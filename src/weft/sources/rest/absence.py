@@ -31,11 +31,13 @@ class Absence:
 
     def __init__(
         self,
+        source: object,
         api: Api,
         roots: Sequence[BoundStream],
         missing: Collection[str],
         lacking: Collection[str],
     ) -> None:
+        self._source = source
         self._api = api
         self._roots = roots
         self._missing = frozenset(missing)
@@ -89,7 +91,7 @@ class Absence:
         found = find(answer, stream.row.item_at)
         if not (isinstance(found, dict) and found):
             return True
-        record = cast("Record", found)
+        [record] = await stream.prepare(self._source, [cast("Record", found)])
         if stream.up is None and stream.key_of(record) != key:
             # Another record took its place, as where two were merged.
             return False
@@ -117,7 +119,7 @@ class Absence:
         try:
             async for page in stream.gather(pages):
                 self._is_unsure = self._is_unsure or page.gap is not None
-                for found in page.records:
+                for found in await stream.prepare(self._source, page.records):
                     record = found if parent is None else below(parent, found)
                     if not (stream.owns(record) and stream.is_wanted(record)):
                         continue

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol, TypeVar, cast
 
 import anyio
 import httpx
@@ -16,6 +16,7 @@ from weft.net.transport import MAX_BYTES, REPEATABLE
 from weft.sources.rest.table import Budget
 
 Sleep = Callable[[float], Awaitable[object]]
+T = TypeVar("T")
 
 LONGEST_WAIT_S: Final = 60.0
 WAITS_MAX: Final = 3
@@ -66,18 +67,31 @@ class Api:
 
         ``what`` names the thing in errors. Requests are repeated, so they must change nothing.
         """
-        for attempt in range(WAITS_MAX + 1):
-            await self._pace.wait()
-            response = await self._client.request(
+
+        async def send() -> httpx.Response:
+            return await self._client.request(
                 method,
                 self.root + path if path.startswith("/") else path,
                 params=_shown(params),
                 json=body,
                 extensions={REPEATABLE: True},
             )
-            told, answer = await self._read(response, what)
+
+        return await self._try(send, self._read, what)
+
+    async def _try(
+        self,
+        send: Callable[[], Awaitable[httpx.Response]],
+        read: Callable[[httpx.Response, str], Awaitable[tuple[WeftError | None, T]]],
+        what: str,
+    ) -> tuple[T, httpx.Response]:
+        """Return what was read of the answer, once the service does not ask to wait any more."""
+        for attempt in range(WAITS_MAX + 1):
+            await self._pace.wait()
+            response = await send()
+            told, found = await read(response, what)
             if told is None:
-                return answer, response
+                return found, response
             wait = told.retry_after if isinstance(told, RateLimited) else None
             if wait is None or wait > LONGEST_WAIT_S or attempt == WAITS_MAX:
                 raise told
@@ -98,15 +112,23 @@ class Api:
         bytes_max: int | None = None,
     ) -> bytes:
         """Return a file. Raises ResponseTooLarge beyond ``bytes_max``, or else the usual limit."""
-        await self._pace.wait()
         extensions = {} if bytes_max is None else {MAX_BYTES: bytes_max}
-        response = await self._client.get(
-            self.root + path if path.startswith("/") else path,
-            params=_shown(params),
-            extensions=extensions,
-        )
-        raise_for_status_of(response, what)
-        return response.content
+
+        async def send() -> httpx.Response:
+            return await self._client.get(
+                self.root + path if path.startswith("/") else path,
+                params=_shown(params),
+                extensions=extensions,
+            )
+
+        content, _ = await self._try(send, self._read_file, what)
+        return content
+
+    async def _read_file(
+        self, response: httpx.Response, what: str
+    ) -> tuple[WeftError | None, bytes]:
+        told = None if response.is_success else (await self._read(response, what))[0]
+        return told, response.content
 
     async def _read(self, response: httpx.Response, what: str) -> tuple[WeftError | None, Any]:
         """Return the error that the answer tells in the service's own way, or its JSON.

@@ -10,7 +10,7 @@ from weft.sources.rest.source import check_streams
 from weft.sources.rest.table import Auth, Budget, NoAuth, Request, Stream
 
 CHARS_MAX: Final = 100_000
-_OF_PYTHON: Final = frozenset({"load", "feed", "gather"})
+_OF_PYTHON: Final = frozenset({"load", "unproven", "feed", "gather", "prepare"})
 _TAGS: Final = frozenset({"single", "pages", "token", "next_url", "str", "callable", "tuple"})
 
 

@@ -111,7 +111,7 @@ class Listing:
         unseen = await self._source.context.unseen_ids(MISSING_MAX + RECENT_MAX)
         missing = [entity_id for entity_id in unseen if entity_id not in self._recent]
         missing = missing[:MISSING_MAX]
-        return await Absence(self._api, self._roots, missing, self._lacking).judge()
+        return await Absence(self._source, self._api, self._roots, missing, self._lacking).judge()
 
     def _checkpoint(self) -> Checkpoint:
         return Checkpoint(self._cursor.save(self._names))
@@ -158,7 +158,8 @@ class Listing:
                 continue
             if page.total and parent is None:
                 yield Expect(page.total)
-            items, is_older = self._take(stream, page.records, parent, horizon)
+            records = await stream.prepare(self._source, page.records)
+            items, is_older = self._take(stream, records, parent, horizon)
             async for event in self._read_items(stream, items):
                 yield event
             if page.gap:
@@ -286,13 +287,13 @@ class Listing:
         version = stream.version_of(record)
         if version is not None and known.get(item.id) == version:
             return Unchanged(item.id)
-        if row.load is not None:
-            loaded = await row.load(self._source, record)
-            if loaded is None:
-                return None if self._full else Deleted(item.id)
-            record = loaded
         try:
-            return await stream.build(item.id, item.key, record)
+            if row.load is not None:
+                loaded = await row.load(self._source, record)
+                if loaded is None:
+                    return None if self._full else Deleted(item.id)
+                record = loaded
+            return await stream.build(item.id, item.key, record, known.get(item.id))
         except Unreadable as error:
             return Skipped(item.id, str(error))
 
@@ -348,6 +349,9 @@ class Listing:
                     if item is None:
                         yield Deleted(entity_id)
                 items = [item for item in changed.values() if item is not None]
+                records = await stream.prepare(self._source, [item.record for item in items])
+                for item, record in zip(items, records, strict=True):
+                    item.record = record
                 async for event in self._read_items(stream, items):
                     yield event
                 if page.following is None:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any, Final, cast
@@ -62,7 +62,7 @@ class BoundStream:
         self._version = self._optional(row.version)
         self._deleted, self._wanted = self._optional(row.deleted), self._optional(row.wanted)
         self._only_if, self._among = self._optional(row.only_if), self._optional(row.among)
-        self._cut = self._optional(row.cut)
+        self._cut, self._unproven = self._optional(row.cut), self._optional(row.unproven)
         self._breadcrumbs = [self._bind(value) for value in row.breadcrumbs]
         facts = {"author": row.author, "created": row.created, "viewers": row.viewers}
         facts = {name: value for name, value in facts.items() if value is not None} | row.metadata
@@ -141,6 +141,11 @@ class BoundStream:
         how = self.row.gather
         return pages if how is None else gather(pages, how, f"'{self.name}'")
 
+    async def prepare(self, source: object, records: Sequence[Record]) -> Sequence[Record]:
+        """Return the records of a page with all that they are judged by."""
+        how = self.row.prepare
+        return records if how is None or not records else await how(source, records)
+
     def is_cut(self, answer: Any) -> bool:
         """Return whether an answer says that it leaves out records of the listing."""
         return self._cut is not None and bool(self._cut(answer))
@@ -158,8 +163,13 @@ class BoundStream:
         """Return whether this stream is to be listed below that record."""
         return self._only_if is None or bool(self._only_if(parent))
 
-    async def build(self, entity_id: str, key: str, record: Record) -> Entity:
-        """Make the entity of a record. Raises Unreadable for a document that cannot be read."""
+    async def build(
+        self, entity_id: str, key: str, record: Record, known: str | None = None
+    ) -> Entity:
+        """Make the entity of a record, of which ``known`` is the version that is stored.
+
+        Raises Unreadable for a document that cannot be read.
+        """
         entity = Entity(
             id=entity_id,
             type=self.name,
@@ -174,6 +184,9 @@ class BoundStream:
             crumbs = (line_of(get(record), TITLE_CHARS_MAX) for get in self._breadcrumbs)
             entity.breadcrumbs = tuple(crumb for crumb in crumbs if crumb)
         await self._add_text(entity, record)
+        if self._unproven is not None and entity.version and self._unproven(record):
+            seen = f"{entity.version}?{_digest_of_entity(entity)}"
+            entity.version = entity.version if known == seen else seen
         return entity
 
     def title_of(self, record: Record, key: str) -> str:
@@ -256,6 +269,10 @@ def digest_of(record: Record) -> str:
     own = {name: part for name, part in record.items() if name != PARENT}
     body = json.dumps(own, sort_keys=True).encode()
     return hashlib.blake2b(body, digest_size=8).hexdigest()
+
+
+def _digest_of_entity(entity: Entity) -> str:
+    return digest_of({"text": entity.text, "title": entity.title, "facts": entity.metadata})
 
 
 def enumerate_parts(key: str) -> list[tuple[str, str]]:

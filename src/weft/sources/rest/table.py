@@ -4,7 +4,7 @@ Services in Python fill it in with these models; `rest_api` reads the same model
 where a `Value` can only be a path or a template, never a function.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
@@ -18,7 +18,13 @@ Value = str | Callable[[Record], object]
 ``{number}: {title}``; or, in Python only, a function of the record."""
 
 Load = Callable[[Any, Record], Awaitable[Record | None]]
-"""Completes a record by further requests, from the source and the record; None if it is gone."""
+"""Completes a record by further requests, from the source and the record; None if it is gone.
+
+Raises Unreadable for one that has nothing to be stored.
+"""
+
+Prepare = Callable[[Any, Sequence[Record]], Awaitable[Sequence[Record]]]
+"""Adds to the records of a page what they are judged by, such as the names of their folders."""
 
 
 class _Row(BaseModel):
@@ -203,8 +209,10 @@ class Stream(_Row):
     not all of them, so full listings are needed to see the others.
 
     A record without children's or its own full content is completed by `load`, only if ``version``
-    is another than the one that is stored, or none. Where ``text`` finds bytes, they are a document
-    named ``file_name``. Without ``text``, all fields of the record are its text.
+    is another than the one that is stored, or none. Where ``unproven`` is found in it then, nothing
+    shows that its content is right: a later listing reads it once more, and only if it is the same
+    by then, the version counts. Where ``text`` finds bytes, they are a document named
+    ``file_name``. Without ``text``, all fields of the record are its text.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")
@@ -218,6 +226,7 @@ class Stream(_Row):
     cut: Value | None = None
     among: Value | None = None
     gather: Gather | None = None
+    prepare: Prepare | None = None
     paging: Paging = Single()
     key: Value | tuple[Value, ...] = "id"
     parent: str | None = None
@@ -238,6 +247,7 @@ class Stream(_Row):
     text: Value | tuple[Value, ...] = ()
     markup: Literal["plain", "html"] = "plain"
     load: Load | None = None
+    unproven: Value | None = None
     file_name: Value | None = None
     url: Value | None = None
     updated: Value | None = None
