@@ -1,7 +1,9 @@
 """Reads a web page: its main text, what it says of itself, and whether a script would write it.
 
-It builds no tree, for the reasons in `html`: while the page is read, it notes where elements begin
+It builds no tree, for the reasons in `html`. While the page is read, it notes where elements begin
 and end that may be the main part or something around it (`page_parts`), and chooses at the end.
+Libraries that find main text build trees, and trafilatura leaves out captions, callouts and
+signatures of the pages that the tests hold this module to.
 """
 
 import re
@@ -136,8 +138,9 @@ class _MainText(PageText):
         kept = choose_main(self.parts, whole, self.first_prose)
         text = join_lines(self._list_pieces(kept))
         heading = self.first_heading
-        # A heading above the main part belongs to it.
-        if heading and heading not in found.title and heading not in text:
+        # A heading above the main part belongs to it; one that was never closed is none.
+        is_new = heading not in found.title and heading not in text
+        if is_new and len(heading) <= MAX_TITLE_CHARS:
             text = f"{heading}\n{text}".rstrip()
         return WebPage(
             title=found.title,

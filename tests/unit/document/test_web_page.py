@@ -4,8 +4,11 @@ import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.support.sources.documents import DOCUMENTS
+from weft.document.html import html_to_text
 from weft.document.web_page import read_web_page
 
 # Pages as well-known generators and sites write them. Comments name phrases to keep and to leave.
@@ -101,6 +104,18 @@ def test_title_of_the_page_goes_before_what_it_tells_networks() -> None:
 def test_odd_data_states_nothing(data: str) -> None:
     html = f'<script type="application/ld+json">{data}</script><p>text'
     assert read_web_page(html).facts == {}
+
+
+MARKUP = ["main", "nav", "aside", "article", "ul class=menu", "header", "h1", "svg", "noscript"]
+PIECES = [f"<{tag}>" for tag in MARKUP] + [f"</{tag.split()[0]}>" for tag in MARKUP]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.sampled_from([*PIECES, "<a href=x>", "</a>", "text ", PROSE]), max_size=40))
+def test_no_mix_of_markup_raises_or_leaves_nothing(pieces: list[str]) -> None:
+    html = "".join(pieces)
+    page = read_web_page(html)
+    assert bool(page.text) == bool(html_to_text(html).text)
 
 
 SCRIPT = '<script src="/app.js"></script>'

@@ -58,6 +58,11 @@ async def read_response(
     )
 
 
+def is_html(response: httpx.Response) -> bool:
+    """Return whether an answer is to be read as HTML, as one is that states no type."""
+    return media_type_of(response) in HTML_TYPES | {""}
+
+
 def media_type_of(response: httpx.Response) -> str:
     """Return the lower-case media type of an answer; empty if it states none."""
     return response.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -14,7 +14,7 @@ from weft.document.read import is_document
 from weft.document.suffixes import BINARY_SUFFIXES
 from weft.net.transport import Origin
 from weft.sources.web.addresses import normalise_url
-from weft.sources.web.content import HTML_TYPES, media_type_of, read_response
+from weft.sources.web.content import is_html, read_response
 from weft.sources.web.memory import SiteMemory
 from weft.sources.web.robots import Robots
 from weft.sources.web.sitemap import Sitemap
@@ -46,8 +46,7 @@ async def lists_section(client: httpx.AsyncClient, response: httpx.Response, sta
 
     Raises RateLimited; a sitemap that cannot be read lists nothing.
     """
-    is_html = media_type_of(response) in HTML_TYPES
-    page = await read_response(response, str(start.url), start.site) if is_html else None
+    page = await read_response(response, str(start.url), start.site) if is_html(response) else None
     linked = _list_pages(page.links if page else (), start)
     missing, enough = set(linked), len(linked) // 2
     has_other = False

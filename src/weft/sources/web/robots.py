@@ -81,7 +81,7 @@ class Robots:
                     budgets[group] -= rule.length if len(rule.parts) > 1 else 0
                     if len(groups[group]) < RULES_MAX and budgets[group] >= 0:
                         groups[group].append(rule)
-            elif key == "sitemap" and len(sitemaps) < SITEMAPS_MAX:
+            elif key == "sitemap" and value and len(sitemaps) < SITEMAPS_MAX:
                 sitemaps[value[:RULE_CHARS_MAX]] = None
         rules = sorted(groups[wanted if is_named else "*"], key=_precedence)
         return cls(tuple(rules), tuple({rule.parts[0] for rule in rules}), tuple(sitemaps))

@@ -21,7 +21,7 @@ from weft.net.transport import MAX_BYTES, Origin, origin_of
 from weft.sources.base import Event, NoFields, PreviewEvent, Source, SourceContext
 from weft.sources.patterns import locate_on_site, pin_patterns
 from weft.sources.web.config import WebConfig
-from weft.sources.web.content import HTML_TYPES, is_feed, media_type_of, read_response
+from weft.sources.web.content import is_feed, is_html, media_type_of, read_response
 from weft.sources.web.memory import REMEMBERED_MAX, Scope, SiteMemory, digest_of
 from weft.sources.web.named_sitemaps import list_named, lists_section, robots_url
 from weft.sources.web.pages import PageReader
@@ -202,8 +202,7 @@ def _not_a_sitemap() -> SourceMisconfigured:
 
 
 async def _describe_page(response: httpx.Response) -> str:
-    is_html = media_type_of(response) in HTML_TYPES
-    page = await read_response(response, str(response.url), ()) if is_html else None
+    page = await read_response(response, str(response.url), ()) if is_html(response) else None
     kind = "a page"
     if page and page.needs_script:
         kind += " that needs JavaScript, which is not run, so next to nothing of it can be read"

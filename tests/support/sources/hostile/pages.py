@@ -82,6 +82,7 @@ ROBOTS = HostileParser(
         "line separators": repeat("\u2028".encode()),
         "comments": repeat(b"#", b"user-agent: *"),
         "colons": repeat(b":"),
+        "sitemaps": number("sitemap: /%d\n"),
         "no line end": repeat(b"user-agent"),
         "null bytes": repeat(b"\0"),
         "no text": random_bytes,

@@ -13,6 +13,7 @@ from weft.sources.web.robots import (
     ROBOTS_CHARS_MAX,
     RULE_CHARS_MAX,
     RULES_MAX,
+    SITEMAPS_MAX,
     WILDCARD_CHARS_MAX,
     Robots,
 )
@@ -94,6 +95,16 @@ def test_robots_txt_is_read_up_to_its_limits(filling: str) -> None:
     assert len(rules.rules) <= RULES_MAX
     assert not rules.allows("/b")
     assert rules.allows("/c")
+
+
+def test_sitemaps_are_named_for_everybody_and_end_no_group() -> None:
+    text = "user-agent: other\nSITEMAP : /a.xml # first\nsitemap: http://a.example/b.xml\n"
+    text += "user-agent: weftbot\nsitemap: /a.xml\ndisallow: /x\nsitemap:\n"
+    rules = Robots.parse(text, "WeftBot")
+    assert rules.sitemaps == ("/a.xml", "http://a.example/b.xml")
+    assert not rules.allows("/x")
+    many = Robots.parse("".join(f"sitemap: /{n}\n" for n in range(999)), "WeftBot")
+    assert len(many.sitemaps) == SITEMAPS_MAX
 
 
 async def test_rules_are_read_and_applied_outside_the_event_loop(
