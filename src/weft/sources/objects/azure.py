@@ -20,8 +20,17 @@ from weft.net.dates import parse_http_date
 from weft.net.http_factory import HttpFactory
 from weft.sources.objects.config import ObjectsConfig, ObjectsCredentials
 from weft.sources.objects.listing_xml import ENCODED, Shape, read_listing
-from weft.sources.objects.s3 import no_such_bucket
-from weft.sources.objects.store import Listed, Page, Store, broken_list, read_tag, write_query
+from weft.sources.objects.store import (
+    BUCKET,
+    Listed,
+    Page,
+    Store,
+    broken_list,
+    no_such_bucket,
+    read_tag,
+    reveal,
+    write_query,
+)
 
 API_VERSION: Final = "2021-08-06"
 _SHAPE: Final = Shape(
@@ -52,11 +61,10 @@ async def open_azure(
 ) -> AsyncGenerator["AzureStore"]:
     """Open the container."""
     auth = None
-    if credentials.account_key:
-        key = credentials.account_key.get_secret_value().strip()
+    if key := reveal(credentials.account_key):
         auth = SharedKey(config.account_name or "", key)
-    elif credentials.sas_token:
-        auth = SharedAccessSignature(credentials.sas_token.get_secret_value())
+    elif token := reveal(credentials.sas_token):
+        auth = SharedAccessSignature(token)
     base_url = endpoint_of(config)
     async with http(base_url=base_url, auth=auth) as client:
         base = f"{base_url}/{config.place.bucket}"
@@ -95,7 +103,7 @@ class SharedAccessSignature(httpx.Auth):
     """Adds the signature that somebody made to each address."""
 
     def __init__(self, token: str) -> None:
-        self._token = token.strip().lstrip("?&")
+        self._token = token.lstrip("?&")
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response]:
         """Add the parameters of the signature."""
@@ -129,7 +137,7 @@ class AzureStore(Store):
         code = code or response.headers.get("x-ms-error-code", "")
         if code in {"ContainerNotFound", "ContainerBeingDeleted"}:
             return no_such_bucket("container")
-        if code == "ResourceNotFound" and what == "the bucket":
+        if code == "ResourceNotFound" and what == BUCKET:
             return SourceMisconfigured(
                 "There is no such container, or it is not public.",
                 field="url",

@@ -42,7 +42,7 @@ class Choice:
                 _show(watch, parts)
             if is_folder or not self.wants(listed.key):
                 continue
-            if is_secret_file(parts[-1], (self._prefix, *parts)[-2].rpartition("/")[2]):
+            if _is_secret(listed.key):
                 found.append(Skipped(id_of(listed.key), "may hold secrets"))
             elif not is_addressable(listed.key):
                 found.append(Skipped(id_of(listed.key), "has . or .. as a folder of its name"))
@@ -90,6 +90,11 @@ class Choice:
         if not text.startswith(f"{self._prefix}/"):
             return None
         return tuple(text[len(self._prefix) + 1 :].split("/"))
+
+
+def _is_secret(key: bytes) -> bool:
+    *_, folder, name = f"/{key.decode(errors='surrogateescape')}".split("/")
+    return is_secret_file(name, folder)
 
 
 def _show(watch: PatternWatch, parts: Parts) -> None:

@@ -108,23 +108,28 @@ class ObjectsCredentials(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    access_key_id: SecretStr | None = Field(default=None, description="S3: id of the access key.")
+    access_key_id: SecretStr | None = Field(
+        default=None, min_length=1, description="S3: id of the access key."
+    )
     secret_access_key: SecretStr | None = Field(
-        default=None, description="S3: secret of the access key."
+        default=None, min_length=1, description="S3: secret of the access key."
     )
     session_token: SecretStr | None = Field(
-        default=None, description="S3: token that belongs to a temporary access key."
+        default=None, min_length=1, description="S3: token that belongs to a temporary access key."
     )
     service_account_key: SecretStr | None = Field(
         default=None,
+        min_length=1,
         description="Google: the JSON key file of a service account that may view objects.",
         json_schema_extra=MULTILINE,
     )
     account_key: SecretStr | None = Field(
-        default=None, description="Azure: key of the storage account."
+        default=None, min_length=1, description="Azure: key of the storage account."
     )
     sas_token: SecretStr | None = Field(
-        default=None, description="Azure: shared access signature that may read and list."
+        default=None,
+        min_length=1,
+        description="Azure: shared access signature that may read and list.",
     )
 
     @field_validator("service_account_key")

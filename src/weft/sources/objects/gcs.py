@@ -23,12 +23,13 @@ from weft.net.errors import decode_json, raise_for_status
 from weft.net.http_factory import HttpFactory
 from weft.net.urls import validate_api_url
 from weft.sources.objects.config import ObjectsConfig, ObjectsCredentials, read_key_file
-from weft.sources.objects.s3 import no_such_bucket
 from weft.sources.objects.store import (
+    BUCKET,
     Listed,
     Page,
     Store,
     broken_list,
+    no_such_bucket,
     quote_key,
     read_moment,
     write_query,
@@ -148,8 +149,8 @@ class GcsStore(Store):
     def _explain_code(self, code: str, response: httpx.Response, what: str) -> WeftError | None:
         """As in `Store`."""
         del code
-        if response.status_code == 404 and what == "the bucket":
-            return no_such_bucket("bucket")
+        if response.status_code == 404 and what == BUCKET:
+            return no_such_bucket()
         if response.status_code == 401:
             return _refused("Google refused the access token of the service account.")
         if response.status_code == 403:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from weft.domain.text.characters import HIDDEN_OR_BREAK
+from weft.sources.secret_names import is_secret_folder
 
 Provider = Literal["s3", "gcs", "azure"]
 
@@ -35,5 +36,7 @@ def read_place(address: str) -> Place:
     prefix = prefix.rstrip("/")
     if HIDDEN_OR_BREAK.search(prefix):
         raise ValueError("must not have hidden characters")
+    if any(is_secret_folder(part) for part in prefix.split("/")):
+        raise ValueError("is in a folder that usually holds credentials, which is never read")
     whole = f"{scheme.lower()}://{bucket}"
     return Place(provider, bucket, prefix, f"{whole}/{prefix}" if prefix else whole)

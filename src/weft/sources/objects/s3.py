@@ -20,12 +20,15 @@ from weft.net.http_factory import HttpFactory
 from weft.sources.objects.config import ObjectsConfig, ObjectsCredentials
 from weft.sources.objects.listing_xml import Shape, read_listing
 from weft.sources.objects.store import (
+    BUCKET,
     Listed,
     Page,
     Store,
     broken_list,
+    no_such_bucket,
     read_moment,
     read_tag,
+    reveal,
     write_query,
 )
 
@@ -74,15 +77,8 @@ async def open_s3(
             region = await _find_region(http, config)
         base_url = f"https://s3.{region}.{_domain(config)}"
     auth = None
-    key_id, secret, token = (
-        value.get_secret_value().strip() if value else ""
-        for value in (
-            credentials.access_key_id,
-            credentials.secret_access_key,
-            credentials.session_token,
-        )
-    )
-    if key_id:
+    if key_id := reveal(credentials.access_key_id):
+        secret, token = reveal(credentials.secret_access_key), reveal(credentials.session_token)
         auth = SignatureV4(key_id, secret, token, region)
     async with http(base_url=base_url, auth=auth) as client:
         yield S3Store(client, base_url, config.place.bucket, region, is_anonymous=auth is None)
@@ -181,7 +177,7 @@ class S3Store(Store):
                 "The bucket is in another region.", field="region", hint=hint
             )
         if code == "NoSuchBucket":
-            return no_such_bucket("bucket")
+            return no_such_bucket()
         if code in _REFUSALS:
             field, hint = _REFUSALS[code]
             return AuthenticationFailed(f"The store refused {field} ({code}).", hint=hint)
@@ -191,18 +187,11 @@ class S3Store(Store):
                 hint="The clock of the machine that runs Weft is wrong.",
             )
         if response.status_code == 403:
-            action = "s3:ListBucket on it" if what == "the bucket" else "s3:GetObject on it"
+            action = "s3:ListBucket on it" if what == BUCKET else "s3:GetObject on it"
             return AccessDenied(
                 f"Access to {what} is denied (HTTP 403).", hint=f"The key needs {action}."
             )
         return None
-
-
-def no_such_bucket(word: str) -> SourceMisconfigured:
-    """Return the error of a bucket that is not there; ``word`` is what the cloud calls it."""
-    return SourceMisconfigured(
-        f"There is no such {word}.", field="url", hint=f"Check the name of the {word}."
-    )
 
 
 def _read_record(record: dict[str, str], is_quoted: bool) -> Listed:
@@ -224,7 +213,7 @@ async def _find_region(http: HttpFactory, config: ObjectsConfig) -> str:
     async with http(base_url=endpoint_of(config)) as client:
         response = await client.head(f"{endpoint_of(config)}/{config.place.bucket}")
     if response.status_code == 404:
-        raise no_such_bucket("bucket")
+        raise no_such_bucket()
     told = response.headers.get(REGION_HEADER, "")
     return told if _REGION.fullmatch(told) else DEFAULT_REGION
 

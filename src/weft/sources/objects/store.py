@@ -8,8 +8,15 @@ from typing import Final
 from urllib.parse import quote
 
 import httpx
+from pydantic import SecretStr
 
-from weft.errors import AccessDenied, AuthenticationFailed, SourceUnavailable, WeftError
+from weft.errors import (
+    AccessDenied,
+    AuthenticationFailed,
+    SourceMisconfigured,
+    SourceUnavailable,
+    WeftError,
+)
 from weft.net.errors import status_error
 from weft.net.transport import MAX_BYTES
 
@@ -17,6 +24,9 @@ from weft.net.transport import MAX_BYTES
 PAGE_SIZE: Final = 500
 PAGE_BYTES_MAX: Final = 10 * 1024 * 1024
 _ERROR_BYTES_MAX: Final = 64 * 1024
+# What errors are about.
+BUCKET: Final = "the bucket"
+OBJECT: Final = "the object"
 _CODE: Final = re.compile(rb"<Code>([A-Za-z]{1,60})</Code>")
 
 
@@ -64,7 +74,7 @@ class Store(ABC):
         url = self._url_of(listed.key)
         response = await self._client.get(url, headers=await self._headers(), extensions=extensions)
         if response.status_code != 200:
-            raise self.explain(response, "the object")
+            raise self.explain(response, OBJECT)
         return response
 
     async def has(self, key: bytes) -> bool:
@@ -73,7 +83,7 @@ class Store(ABC):
         if response.status_code == 404:
             return False
         if response.status_code != 200:
-            raise self.explain(response, "the object")
+            raise self.explain(response, OBJECT)
         return True
 
     def explain(self, response: httpx.Response, what: str) -> WeftError:
@@ -83,7 +93,7 @@ class Store(ABC):
             error = status_error(response, what)
         if not (self._is_anonymous and isinstance(error, AccessDenied | AuthenticationFailed)):
             return error
-        if what != "the bucket":
+        if what != BUCKET:
             return AccessDenied(f"Access to {what} is denied without credentials.")
         return AuthenticationFailed(
             f"Access to {what} is denied without credentials.",
@@ -105,7 +115,7 @@ class Store(ABC):
         extensions = {MAX_BYTES: PAGE_BYTES_MAX}
         response = await self._client.get(url, headers=await self._headers(), extensions=extensions)
         if response.status_code != 200:
-            raise self.explain(response, "the bucket")
+            raise self.explain(response, BUCKET)
         return response.content
 
 
@@ -143,6 +153,18 @@ def read_moment(text: str) -> datetime | None:
 def read_tag(text: str) -> str:
     """Return an ETag without its quotes and mark of weakness, which proxies change."""
     return text.strip().removeprefix("W/").strip('"')
+
+
+def reveal(secret: SecretStr | None) -> str:
+    """Return a secret without the spaces that are pasted with it; empty if there is none."""
+    return secret.get_secret_value().strip() if secret else ""
+
+
+def no_such_bucket(word: str = "bucket") -> SourceMisconfigured:
+    """Return the error of a bucket that is not there; ``word`` is what the cloud calls it."""
+    return SourceMisconfigured(
+        f"There is no such {word}.", field="url", hint=f"Check the name of the {word}."
+    )
 
 
 def broken_list(why: str) -> SourceUnavailable:

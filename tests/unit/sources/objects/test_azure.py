@@ -38,7 +38,7 @@ def test_signature_is_that_of_the_vendors_library(asked: tuple[str, str]) -> Non
     assert request.headers["authorization"] == f"SharedKey {ACCOUNT}:{SIGNATURES[asked]}"
 
 
-@pytest.mark.parametrize("token", [SAS, f"?{SAS}", f" {SAS}\n"])
+@pytest.mark.parametrize("token", [SAS, f"?{SAS}"])
 def test_shared_access_signature_is_added_to_the_address(token: str) -> None:
     auth = SharedAccessSignature(token)
     for url, joined in ((f"{AT}/a", "?"), (f"{AT}?comp=list", "&")):

@@ -19,6 +19,7 @@ ADDRESSES = {
 NO_ADDRESSES = [
     *("my-bucket", "https://my-bucket.s3.amazonaws.com", "file:///etc", "s3:/bucket", "s3://"),
     *("s3:///key", "s3://-a", "s3://a@b", "s3://a:80/b", "s3://../a", "s3://b/a\x07", "ftp://a/b"),
+    *("s3://b/.ssh", "s3://b/home/.AWS/config"),
 ]
 
 
@@ -53,6 +54,7 @@ def test_wrong_field_is_named(config: dict[str, Any], field: str) -> None:
     "given",
     [
         {"access_key_id": "AKIA"},
+        {"access_key_id": "", "secret_access_key": ""},
         {"secret_access_key": "canary-of-a-secret"},
         {"session_token": "canary-of-a-secret"},
         {"account_key": "canary of a secret!"},

@@ -82,6 +82,12 @@ async def test_single_object_is_read(bucket: Bucket, site: Site) -> None:
     assert isinstance(events[-1], Complete)
 
 
+async def test_single_object_that_holds_secrets_is_not_read(bucket: Bucket, site: Site) -> None:
+    bucket.objects["gh/hosts.yml"] = b"oauth_token: x"
+    events = await read(site, url=f"s3://{BUCKET}/gh/hosts.yml")
+    assert [type(event) for event in events] == [Skipped, Complete]
+
+
 @pytest.mark.parametrize(
     ("include", "exclude", "wanted"),
     [
