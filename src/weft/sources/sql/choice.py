@@ -64,7 +64,7 @@ def find_tables(inspector: "Inspector", patterns: Sequence[str]) -> list[Found]:
     def label(schema: str | None, name: str) -> str:
         # PostgreSQL's default schema is a setting of the user, so ids always name it.
         shown = schema if schema != default or is_postgresql else None
-        return f"{shown}.{name}" if shown else name
+        return ".".join(f'"{part}"' if "." in part else part for part in (shown, name) if part)
 
     if not patterns:
         parts = _list_parts(inspector, default)

@@ -19,6 +19,8 @@ OVERLAP: Final = timedelta(minutes=10)
 OVERLAP_NUMBERS: Final = 1_000
 SEEN_MAX: Final = 300
 """Rows of the overlap that a table's cursor remembers; others are read and compared again."""
+SEEN_TOTAL: Final = 20_000
+"""The same for all tables together, because the cursor is stored whole."""
 _DAY: Final = timedelta(days=1)
 
 Kind = Literal["time", "number", "text"]

@@ -10,7 +10,7 @@ from weft.domain.text.characters import clean_line
 from weft.errors import SourceMisconfigured
 from weft.sources.base import Event, Skipped
 from weft.sources.sql.config import SqlConfig
-from weft.sources.sql.marks import SEEN_MAX, Mark, digest_row
+from weft.sources.sql.marks import Mark, digest_row
 from weft.sources.sql.rows import RowReader
 from weft.sources.sql.session import Session, SessionRunner, next_size
 from weft.sources.sql.statements import Reads
@@ -68,12 +68,12 @@ class TableReader:
         async for ids in self._pages(result, self._name_rows):
             yield ids
 
-    async def remember(self, mark: Mark) -> Json:
-        """Return what the cursor says of this table."""
+    async def remember(self, mark: Mark, most: int) -> Json:
+        """Return what the cursor says of this table, with the last ``most`` rows."""
         if mark.kind is not None:
             bound = mark.lower_bound(self._session.dialect)
             mark.seen = await self._runner.run(
-                partial(self._digest_last, bound), self._what, "cursor_column"
+                partial(self._digest_last, bound, most), self._what, "cursor_column"
             )
         return mark.dump()
 
@@ -114,8 +114,8 @@ class TableReader:
                 events.append(self._rows.read(row_id, row))
         return events
 
-    def _digest_last(self, bound: Any) -> list[str]:
-        result = self._reads.read_last(bound, SEEN_MAX)
-        rows = self._session.fetch_page(result, SEEN_MAX)
+    def _digest_last(self, bound: Any, most: int) -> list[str]:
+        result = self._reads.read_last(bound, most)
+        rows = self._session.fetch_page(result, most)
         result.close()
         return [digest_row(row_id, row) for row in rows if (row_id := self._rows.id_of(row))]

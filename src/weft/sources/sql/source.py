@@ -27,7 +27,7 @@ from weft.sources.base import (
 from weft.sources.roots import find_start, pin_path
 from weft.sources.sql.config import Dialect, Server, SqlConfig, SqlCredentials
 from weft.sources.sql.connect import Link, require_packages
-from weft.sources.sql.marks import Mark
+from weft.sources.sql.marks import SEEN_MAX, SEEN_TOTAL, Mark
 from weft.sources.sql.reach import find_ways
 from weft.sources.sql.reading import TableReader
 from weft.sources.sql.session import Session, SessionRunner, open_session
@@ -119,13 +119,14 @@ class SqlSource(Source[SqlConfig, SqlCredentials]):
             for label, reason in plan.skipped:
                 yield Skipped(clean_line(label) or "table", reason)
             left: dict[str, Json] = {}
+            most = min(SEEN_MAX, SEEN_TOTAL // max(1, len(plan.tables)))
             for table in plan.tables:
                 since = Mark.parse((marks or {}).get(table.label), table)
                 reader = self._reader(session, runner, table)
                 mark = await reader.find_mark()
                 async for event in reader.read(since):
                     yield event
-                left[table.label] = await reader.remember(mark)
+                left[table.label] = await reader.remember(mark, most)
         gone = known.keys() - left.keys()
         kept = {label: known[label] for label in gone} if cursor is not None else {}
         yield Checkpoint({"scope": self.config.scope, "tables": {**kept, **left}})

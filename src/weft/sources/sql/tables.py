@@ -169,7 +169,8 @@ def _plan_table(
             columns.append(Column(name, is_text and name not in key))
         else:
             left_out.append(name)
-    cursor = config.cursor_column if config.cursor_column in by_name else None
+    names = {column.name for column in columns}
+    cursor = config.cursor_column if config.cursor_column in names else None
     return Table(
         found.label, found.name, found.schema, key, tuple(columns), tuple(left_out), cursor
     )

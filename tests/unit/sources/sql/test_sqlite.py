@@ -4,6 +4,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from weft.domain.base import Json
@@ -16,6 +17,8 @@ from weft.sources.sql.source import SqlSource
 from weft.testing.source_contract import events_of, last_cursor, offline_context
 
 pytestmark = pytest.mark.anyio
+
+CANCEL_SECONDS = 5
 
 
 class Shop:
@@ -327,6 +330,17 @@ async def test_table_that_is_gone_is_doubted(shop: Shop) -> None:
     last = (await events_of(source))[-1]
     assert isinstance(last, Complete)
     assert last.doubt is not None
+
+
+async def test_view_without_an_end_does_not_hold_up_a_cancelled_sync(shop: Shop) -> None:
+    shop.run(
+        "create view endless as with recursive n(x) as (select 1 union all select x + 1 from n)"
+        " select x as id from n where x < 0"
+    )
+    with anyio.fail_after(CANCEL_SECONDS):
+        with anyio.move_on_after(0.1) as cancelled:
+            await shop.read(tables=["endless"], id_column="id")
+    assert cancelled.cancelled_caught
 
 
 async def test_missing_packages_are_named_with_the_command(
