@@ -8,6 +8,7 @@ from weft.backend import LIST_LIMIT_MAX, Backend
 from weft.domain.collections import CollectionRun, NotStarted
 from weft.domain.connections import Connection
 from weft.domain.jobs import RUN_DEFAULTS, Job, RunOptions
+from weft.domain.pushing import INGEST
 from weft.errors import Conflict, WeftError
 
 _STARTED_AT_ONCE: Final = 4
@@ -19,11 +20,13 @@ async def run_collection(
 ) -> CollectionRun:
     """Start the sync of each connection of a collection, of at most LIST_LIMIT_MAX of them.
 
+    Connections that hold what is pushed to them have nothing to sync, and are left out.
     A connection that cannot start is told with its reason, and so is one for which no time was
     left: callers wait for an answer.
     """
     found = await backend.collections.get(collection)
     page = await backend.connections.list(collection=found.readable_id, limit=LIST_LIMIT_MAX)
+    pulling = [connection for connection in page.items if connection.short_name != INGEST]
     outcomes: dict[str, Job | NotStarted] = {}
     slots = anyio.CapacityLimiter(_STARTED_AT_ONCE)
     end = anyio.current_time() + _STARTING_SECONDS
@@ -41,9 +44,9 @@ async def run_collection(
             )
 
     async with anyio.create_task_group() as tasks:
-        for connection in page.items:
+        for connection in pulling:
             tasks.start_soon(start, connection)
-    ordered = [outcomes[connection.id] for connection in page.items]
+    ordered = [outcomes[connection.id] for connection in pulling]
     return CollectionRun(
         readable_collection_id=found.readable_id,
         jobs=tuple(each for each in ordered if isinstance(each, Job)),

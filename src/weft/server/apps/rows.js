@@ -52,7 +52,9 @@ function makeRow(id, app) {
     const held = !live && !waits && connection.attention?.find(({ kind }) => kind === "deletions_held");
     if (apply) apply.textContent = apply.title = state.preview ? `Delete ${entities(state.preview.entities)}` : "Review deletions";
     apply?.classList.toggle("danger", Boolean(state.preview));
-    for (const [button, wanted] of [[sync, !live && !waits], [cancel, live], [authorise, waits], [apply, held]])
+    // What is pushed cannot be pulled.
+    const pulls = connection.short_name !== "ingest";
+    for (const [button, wanted] of [[sync, pulls && !live && !waits], [cancel, live], [authorise, waits], [apply, pulls && held]])
       if (button) {
         // A button that gives way to another hands the focus over, or the keyboard would be lost.
         if (!wanted && document.activeElement === button) more.focus();

@@ -22,11 +22,12 @@ def three_connections(backend: FakeBackend) -> None:
         backend.connections.rows[f"c{number}"] = make_connection(f"c{number}", name=f"No {number}")
 
 
-async def test_every_connection_of_the_collection_starts_and_no_other(
+async def test_every_connection_that_pulls_starts_and_no_other(
     connect: Connect, backend: FakeBackend
 ) -> None:
     other = make_connection("c4", readable_collection_id="other")
     backend.connections.rows["c4"] = other
+    backend.connections.rows["c5"] = make_connection("c5", short_name="ingest")
     text, data = await good(connect, "run_sync", **ALL)
     assert [job["source_connection_id"] for job in data["jobs"]] == ["c1", "c2", "c3"]
     assert data["unfinished"] == ["j1", "j2", "j3"]
