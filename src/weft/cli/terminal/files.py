@@ -1,14 +1,32 @@
-"""Files that verbs write for people: whole, or not there."""
+"""Files that verbs read, and those that they write for people: whole, or not there."""
 
 import os
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from weft.cli.terminal.text import plain
 from weft.errors import InvalidInput, StorageFailed
+
+
+def open_text(name: str | Path) -> IO[str]:
+    """Open a file of UTF-8 text. Raises InvalidInput if it cannot be read."""
+    try:
+        return Path(name).open(encoding="utf-8-sig")
+    except OSError as error:
+        text = f"{plain(str(name))} cannot be read: {error.strerror}."
+        raise InvalidInput(text, field="file") from None
+
+
+def read_text(name: str | Path) -> str:
+    """Read a file of UTF-8 text. Raises InvalidInput if that fails."""
+    with open_text(name) as file:
+        try:
+            return file.read()
+        except UnicodeDecodeError:
+            raise InvalidInput("FILE is not UTF-8 text.", field="file") from None
 
 
 def find_target(name: str) -> Path:

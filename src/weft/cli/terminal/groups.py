@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from weft.domain.text.names import suggest
 
@@ -60,6 +61,12 @@ class ListGroupWithName(ListGroup):
     """`weft jobs NAME` is `weft jobs list NAME`."""
 
     words_are_arguments = True
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete the sub-commands, and what `list` takes."""
+        taken = [p for p in self.commands[LIST].params if isinstance(p, click.Argument)]
+        found = [item for each in taken[:1] for item in each.shell_complete(ctx, incomplete)]
+        return [*super().shell_complete(ctx, incomplete), *found]
 
 
 def refuse_unknown(ctx: click.Context, word: str, known: Iterable[str]) -> None:

@@ -16,6 +16,7 @@ from weft.backend import Backend, Ingest
 from weft.cli.terminal.completion import complete_connection
 from weft.cli.terminal.confirm import confirm
 from weft.cli.terminal.context import App, json_option, pass_app, say
+from weft.cli.terminal.files import open_text
 from weft.cli.terminal.follow import conclude
 from weft.cli.terminal.groups import Verb
 from weft.cli.terminal.text import count, plain
@@ -78,18 +79,8 @@ def push(
     if source != STDIN and folder.is_dir():
         content = _read_folder(settings, folder.absolute(), gone, strict=replace)
         conclude(app, app.run(work, content))
-    with _open(source) as file:
+    with sys.stdin if source == STDIN else open_text(source) as file:
         conclude(app, app.run(work, _read_file(file, gone)))
-
-
-def _open(source: str) -> IO[str]:
-    if source == STDIN:
-        return sys.stdin
-    try:
-        return Path(source).open(encoding="utf-8-sig")
-    except OSError as error:
-        text = f"{plain(source)} cannot be read: {error.strerror}."
-        raise InvalidInput(text, field="FILE") from None
 
 
 def _confirm_deletions(app: App, name: str, yes: bool) -> None:

@@ -3,7 +3,6 @@
 import json
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 
 import anyio
 import click
@@ -13,6 +12,7 @@ from weft.backend.catalogue import find_sources
 from weft.cli.terminal.completion import complete_source
 from weft.cli.terminal.context import App, emit, json_option, pass_app, say
 from weft.cli.terminal.credentials import credentials_for
+from weft.cli.terminal.files import read_text
 from weft.cli.terminal.groups import LIST, ListGroupWithName, Verb
 from weft.cli.terminal.listing import show_page
 from weft.cli.terminal.paging import collect
@@ -31,20 +31,20 @@ def sources() -> None:
 
 
 @sources.command("try", cls=Verb)
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path())
 @click.option("--credentials-stdin", is_flag=True, help="Read credentials as JSON.")
 @click.option("--count", default=10, show_default=True, type=click.IntRange(1, 1000))
 @json_option
 @pass_app
-def try_definition(app: App, file: Path, credentials_stdin: bool, count: int) -> None:
-    """Try FILE, the definition of a service for the source rest_api, in YAML or JSON.
+def try_definition(app: App, file: str, credentials_stdin: bool, count: int) -> None:
+    """Try FILE, the definition of a service for the source rest_api.
 
-    It is checked, the service is asked whether the credentials are good, and the first records are
-    shown as they would be stored. Nothing is stored.
+    FILE is YAML or JSON. It is checked, the service is asked whether the credentials are good, and
+    the first records are shown as they would be stored. Nothing is stored.
     """
     from weft.assembly.trial import describe_source, try_source
 
-    config: Json = {"definition": file.read_text(encoding="utf-8")}
+    config: Json = {"definition": read_text(file)}
     settings = app.load_settings()
     info = describe_source("rest_api")
     auth = credentials_for(app, info, from_stdin=credentials_stdin, ask=True)

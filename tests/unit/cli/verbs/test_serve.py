@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from tests.support.terminal import Terminal
-from weft.cli.verbs import serve as verb
 from weft.settings import Settings
 
 
@@ -17,7 +16,7 @@ def server_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Set
     async def serve(settings: Settings) -> None:
         started.append(settings)
 
-    monkeypatch.setattr(verb, "serve_stdio", serve)
+    monkeypatch.setattr("weft.assembly.serve.serve_stdio", serve)
     monkeypatch.setenv("WEFT_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("HOME", str(tmp_path))
     return started
