@@ -71,8 +71,9 @@ class SourceInfo(Frozen):
         # Whoever can consent in a browser needs no token from there.
         if AuthMethod.OAUTH_BROWSER in self.auth_methods:
             ways = [way for way in ways if way != _WAYS[AuthMethod.OAUTH_TOKEN]]
-        parts = (" or ".join(ways), _required(self.config_fields))
-        return "; ".join(part for part in parts if part)
+        parts = [part for part in (" or ".join(ways), _required(self.config_fields)) if part]
+        # Of fields none of which is required by itself, one may yet be: a URL or else a path.
+        return "; ".join(parts) or ("see its fields" if self.config_fields else "")
 
 
 _WAYS = {

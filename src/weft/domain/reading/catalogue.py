@@ -85,7 +85,8 @@ def _score(source: SourceInfo, word: str) -> int:
         return 5
     if len(word) >= _PART_MIN_CHARS and any(word in name for name in names):
         return 4
-    prose = (source.description,) if len(word) >= _PART_MIN_CHARS else ()
+    says_much = len(word) >= _PART_MIN_CHARS or any(map(str.isdigit, word))
+    prose = (source.description,) if says_much else ()
     told = (source.labels, source.entity_types, prose)
     for score, texts in zip((3, 2, 1), told, strict=True):
         if any(_fits(word, other) for text in texts for other in _words(text)):

@@ -56,7 +56,7 @@ class FilesSource(Source[FilesConfig, NoFields]):
     description = "Text, code and documents (PDF, Office, mail) in a folder on this server"
     Config = FilesConfig
     entity_types = ("file",)
-    labels = ("local", "documents", "folder", "disk", "pdf", "office", "markdown", "notes")
+    labels = ("local", "documents", "folder", "disk", "pdf", "word", "excel", "markdown", "notes")
     checked_against = "real folders"
 
     async def check(self) -> str:

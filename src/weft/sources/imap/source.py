@@ -55,7 +55,8 @@ class ImapSource(Source[ImapConfig, ImapCredentials]):
     supports_continuous = True
     cursor_fields = ("folders",)
     entity_types = ("message",)
-    labels = ("mail",)
+    labels = ("mail", "email", "inbox", "gmail", "outlook", "exchange")
+    checked_against = "real servers"
 
     @classmethod
     def endpoint(cls, config: BaseModel, options: Mapping[str, str]) -> str | None:

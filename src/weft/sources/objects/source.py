@@ -69,7 +69,7 @@ class ObjectsSource(Source[ObjectsConfig, ObjectsCredentials]):
     Config = ObjectsConfig
     Credentials = ObjectsCredentials
     entity_types = ("file",)
-    labels = ("documents", "cloud")
+    labels = ("documents", "cloud", "storage", "s3", "aws", "gcs", "azure", "minio")
     page_size: ClassVar[int] = PAGE_SIZE
 
     @classmethod

@@ -53,7 +53,7 @@ class RssSource(Source[RssConfig, NoFields]):
     supports_continuous = True
     cursor_fields = ("feeds",)
     entity_types = ("entry",)
-    labels = ("web",)
+    labels = ("web", "feed", "blog", "news", "podcast", "changelog")
 
     @classmethod
     def endpoint(cls, config: BaseModel, options: Mapping[str, str]) -> str | None:

@@ -142,7 +142,7 @@ class ZendeskSource(RestSource[ZendeskConfig, ZendeskCredentials]):
     short_name = "zendesk"
     name = "Zendesk"
     description = "Tickets, their conversations, organizations and help center articles of Zendesk."
-    labels = ("support", "customer service", "help desk", "knowledge base")
+    labels = ("support", "tickets", "customer service", "help desk", "knowledge base")
     checked_against = "documentation only"
     Config = ZendeskConfig
     Credentials = ZendeskCredentials

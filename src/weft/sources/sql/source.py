@@ -50,7 +50,8 @@ class SqlSource(Source[SqlConfig, SqlCredentials]):
     supports_continuous = True
     cursor_fields = ("tables",)
     entity_types = ("row",)
-    labels = ("database", "sql")
+    labels = ("database", "sql", "tables", "warehouse")
+    checked_against = "real servers"
 
     @classmethod
     def endpoint(cls, config: BaseModel, options: Mapping[str, str]) -> str | None:

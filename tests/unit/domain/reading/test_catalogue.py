@@ -119,5 +119,6 @@ def test_what_a_source_needs_is_told_in_one_phrase(
 def test_source_without_required_fields_needs_nothing() -> None:
     source = make_source("a", "A", "")
     assert source.needs() == ""
-    optional = source.model_copy(update={"auth_fields": (make_field("token", required=False),)})
-    assert optional.needs() == ""
+    optional = (make_field("token", required=False),)
+    assert source.model_copy(update={"auth_fields": optional}).needs() == ""
+    assert source.model_copy(update={"config_fields": optional}).needs() == "see its fields"

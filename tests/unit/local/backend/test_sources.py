@@ -30,7 +30,18 @@ async def test_consent_without_a_client_is_offered_with_what_it_needs(tmp_path: 
 
 @pytest.mark.parametrize(
     ("words", "found"),
-    [("my folder", "files"), ("a website", "web"), ("pull requests", "github"), ("gitea", "git")],
+    [
+        ("my folder", "files"),
+        ("a website", "web"),
+        ("pull requests", "github"),
+        ("gitea", "git"),
+        ("mail", "imap"),
+        ("postgres", "sql"),
+        ("tickets", "zendesk"),
+        ("our blog", "rss"),
+        ("an s3 bucket", "objects"),
+        ("push from a script", "ingest"),
+    ],
 )
 async def test_words_that_people_use_find_the_built_in_sources(
     tmp_path: Path, words: str, found: str
