@@ -30,7 +30,8 @@ async def write_batch(engine: Engine, claim: Claim, push: Push, *, replaces: boo
     Raises what went wrong. A push of several batches stays open then, so that this one can be sent
     again. Raises Fenced if the job was cancelled.
     """
-    is_open = push.more or push.job_id is not None
+    # Whoever sent the first batch does not know the job yet, and begins anew.
+    is_open = push.job_id is not None
     try:
         outcome = await _write(engine, claim, push, replaces=replaces)
     except Fenced:

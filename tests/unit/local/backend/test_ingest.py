@@ -16,6 +16,7 @@ from weft.domain.pushing import Push, PushedEntity
 from weft.domain.schedules import ScheduleSpec
 from weft.errors import Conflict, ErrorCategory, InvalidInput, NotFound, StorageFailed
 from weft.local.backend import LocalBackend
+from weft.local.store.base import Batch, Claim
 from weft.sources.registry import SourceRegistry
 from weft.testing.stub import StubSource
 
@@ -189,6 +190,24 @@ async def test_cancelled_push_takes_no_batch_and_deletes_nothing(
     assert await harness.count_entities(connection) == 40
 
 
+async def test_batch_that_is_cancelled_while_it_is_written_stores_nothing(
+    harness: LocalHarness, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entities, jobs = harness.engine.store.entities, harness.backend.jobs
+    commit = entities.commit
+
+    async def commit_late(claim: Claim, batch: Batch) -> None:
+        await jobs.cancel(claim.job_id)
+        await commit(claim, batch)
+
+    monkeypatch.setattr(entities, "commit", commit_late)
+    with pytest.raises(Conflict, match="cancelled"):
+        await push(harness, connection, "a")
+    (job,) = (await jobs.list(connection.id)).items
+    assert (job.status, counts(job)) == (JobStatus.CANCELLED, (0, 0, 0, 0))
+    assert await harness.count_entities(connection) == 0
+
+
 async def test_batch_that_cannot_be_stored_is_an_error_and_may_be_repeated(
     harness: LocalHarness, connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,7 +225,7 @@ async def test_batch_that_cannot_be_stored_is_an_error_and_may_be_repeated(
     with monkeypatch.context() as broken:
         broken.setattr(harness.engine.store.entities, "commit", fail)
         with pytest.raises(StorageFailed):
-            await push(harness, connection, "c")
+            await push(harness, connection, "c", more=True)
     last = (await harness.backend.jobs.list(connection.id)).items[0]
     assert (last.status, last.error) == (JobStatus.FAILED, "The disk is full.")
 
