@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -94,3 +95,10 @@ async def test_job_is_shown_without_what_airweave_does_not_tell(
     told = [job[name] for name in ("trigger", "full_sync", "created_at", "error_category")]
     assert told == [None, None, None, None]
     assert (job["entities_skipped"], job["entities_failed"]) == (1, 0)
+
+
+async def test_push_is_refused_with_what_to_do(http: httpx.AsyncClient) -> None:
+    body = {"entities": [{"id": "a", "title": "b", "text": "c"}]}
+    refused = await http.post(f"{CONNECTIONS}/{uuid4()}/entities", json=body)
+    assert refused.status_code == 400
+    assert "Push to a Weft without WEFT_API_URL" in refused.json()["detail"]
