@@ -5,6 +5,7 @@ and passes over the rows that it knows.
 """
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -22,6 +23,8 @@ SEEN_MAX: Final = 300
 SEEN_TOTAL: Final = 20_000
 """The same for all tables together, because the cursor is stored whole."""
 _DAY: Final = timedelta(days=1)
+# Times of PostgreSQL that lie after all that Python knows.
+_BEYOND_PYTHON: Final = re.compile(r"infinity$|\d{5,}-\d\d-\d\d")
 
 Kind = Literal["time", "number", "text"]
 
@@ -68,7 +71,8 @@ class Mark:
         if isinstance(value, int | float | Decimal):
             usable = Decimal(value).is_finite()
             return cls("number" if usable else None, str(value), table.digest)
-        moment = as_moment(value)
+        is_endless = isinstance(value, str) and _BEYOND_PYTHON.match(value) is not None
+        moment = datetime.max.replace(tzinfo=UTC) if is_endless else as_moment(value)
         if moment is None:
             return cls("text", str(value), table.digest)
         now = datetime.now(UTC)

@@ -49,6 +49,7 @@ def open_mysql(
         channel.close()
         abort()
         raise
+    # The handshake had less time than a page of rows has; the driver knows only one limit.
     connection._read_timeout = STATEMENT_SECONDS
     with connection.cursor() as cursor:
         cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
