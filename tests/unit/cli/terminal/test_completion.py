@@ -59,7 +59,7 @@ def test_connections_are_completed_by_name(shell: Shell, words: tuple[str, ...])
     [
         (("search", "do"), ["docs"]),
         (("export", "--collection", ""), ["docs"]),
-        (("sources", "gi"), ["git", "github"]),
+        (("sources", "fil"), ["files"]),
         (("connections", "create", "fi"), ["files"]),
         (("jobs", "show", "job"), ["job-1"]),
         (("sync", "zzz"), []),

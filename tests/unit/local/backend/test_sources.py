@@ -48,7 +48,8 @@ async def test_words_that_people_use_find_the_built_in_sources(
 ) -> None:
     async with open_harness(tmp_path, registry=SourceRegistry()) as local:
         page = await find_sources(local.backend.sources, words)
-        assert page.items[0].short_name == found
+        assert found in [source.short_name for source in page.items]
+        assert page.total < 10, "words that many sources fit find none"
 
 
 async def test_unknown_system_leads_to_other_ways(tmp_path: Path) -> None:
