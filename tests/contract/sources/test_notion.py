@@ -21,7 +21,7 @@ from tests.support.sources.notion import (
 from weft.domain.entities import Entity
 from weft.errors import CursorExpired
 from weft.net.client import http_factory
-from weft.sources.base import Complete, Incomplete, NoFields, SourceContext
+from weft.sources.base import Complete, Incomplete, NoFields, Skipped, SourceContext
 from weft.sources.services.notion.source import NotionCredentials, NotionSource
 from weft.testing.http_faults import NO_WAIT, Answer, HttpFaults, wait_not
 from weft.testing.scripted_http import serve
@@ -271,3 +271,15 @@ async def test_pages_in_the_trash_are_looked_for_by_a_listing_each_day() -> None
         cursor["listed_at"] = (datetime.now(UTC) - timedelta(hours=25)).isoformat()
         with pytest.raises(CursorExpired):
             await events_of(source, cursor)
+
+
+@pytest.mark.anyio
+async def test_database_that_cannot_be_asked_is_skipped_and_the_others_are_read() -> None:
+    notion = make_notion()
+    mirror = data_source(21, "Mirror")
+    notion.things.append(mirror)
+    notion.refused.append(mirror["id"])
+    async with open_source(notion) as source:
+        events = await events_of(source)
+    assert [event.id for event in events if isinstance(event, Skipped)] == ["row"]
+    assert f"row:{id_of(30)}" in {event.id for event in events if isinstance(event, Entity)}

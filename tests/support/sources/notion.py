@@ -114,7 +114,8 @@ class FakeNotion:
     """Its ``things`` are pages, rows and data sources; ``blocks`` are the children by id.
 
     ``cap`` bounds pages of a search, and ``cap_of_lists`` those of rows and blocks. ``first`` are
-    answers that come before any other. A search that ``is_cut`` says so on its last page.
+    answers that come before any other. The data sources in ``refused`` have no rows to list. A
+    search that ``is_cut`` says so on its last page.
     """
 
     things: list[Record]
@@ -123,6 +124,7 @@ class FakeNotion:
     cap_of_lists: int = 100
     first: list[HttpReply] = field(default_factory=list[HttpReply])
     is_cut: bool = False
+    refused: list[str] = field(default_factory=list[str])
 
     def __call__(self, request: HttpRequest) -> HttpReply:
         if request.headers.get("authorization") != f"Bearer {TOKEN}":
@@ -155,6 +157,8 @@ class FakeNotion:
         return self._page(there, asked, self.cap, "page_or_data_source")
 
     def _query(self, name: str, asked: Record) -> HttpReply:
+        if name in self.refused:
+            return error(400, "validation_error")
         rows = [e for e in self.things if e["parent"].get("data_source_id") == name]
         since = asked.get("filter", {}).get("last_edited_time", {}).get("on_or_after", "")
         rows = [each for each in rows if each["last_edited_time"] >= since]

@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from typing import Final, cast
 from urllib.parse import unquote
 
-from weft.errors import AccessDenied
+from weft.errors import AccessDenied, SourceMisconfigured
 from weft.sources.base import Complete, Incomplete
 from weft.sources.rest.api import Api, Missing
 from weft.sources.rest.paging import read_pages, resize
@@ -27,7 +27,10 @@ _DOUBT: Final = "the source gives no second way to ask whether what is missing i
 
 
 class Absence:
-    """The stored records that a listing did not name; ``lacking`` streams could not be read."""
+    """The stored records that a listing did not name.
+
+    ``lacking`` names the streams that could not be read, with how the keys begin that they lack.
+    """
 
     def __init__(
         self,
@@ -35,7 +38,7 @@ class Absence:
         api: Api,
         roots: Sequence[BoundStream],
         missing: Collection[str],
-        lacking: Collection[str],
+        lacking: Collection[tuple[str, str]],
     ) -> None:
         self._source = source
         self._api = api
@@ -49,7 +52,11 @@ class Absence:
         if not self._missing:
             return Complete(_EVIDENCE)
         by_stream = self._group()
-        lacking = sorted(by_stream.keys() & set(self._lacking))
+        lacking = sorted(
+            name
+            for name, prefix in self._lacking
+            if any(key.startswith(prefix) for key in by_stream.get(name, ()))
+        )
         if lacking:
             return Incomplete(f"'{lacking[0]}' cannot be read any more with these credentials")
         if await self._find_any(by_stream):
@@ -128,8 +135,8 @@ class Absence:
                         if child.has_children(record):
                             async for entity_id in self._list_again(child, record, wanted):
                                 yield entity_id
-        except (Missing, AccessDenied):
-            if not row.may_lack:
+        except (SourceMisconfigured, AccessDenied) as error:
+            if not stream.may_lack(error):
                 raise
 
 

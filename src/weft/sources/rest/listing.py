@@ -73,7 +73,7 @@ class Listing:
         self._refuse_old_listing()
         self._recent: set[str] = set()
         self._order: deque[str] = deque()
-        self._lacking: set[str] = set()
+        self._lacking: set[tuple[str, str]] = set()
         self._too_large: set[str] = set()
         self._failures = 0
         self._sound = self._whole = True
@@ -152,7 +152,7 @@ class Listing:
             self._api, asked, place.paging, place.records, optional=row.optional, start=start
         )
         pages = pages if start is None else _resume(pages)
-        async for page in self._allow_lack(stream, stream.gather(pages)):
+        async for page in self._allow_lack(stream, parent, stream.gather(pages)):
             if isinstance(page, Skipped):
                 yield page
                 continue
@@ -179,16 +179,17 @@ class Listing:
             self._horizon_of(stream, parent).settle(stream.row.since.overlap)
 
     async def _allow_lack(
-        self, stream: BoundStream, pages: AsyncGenerator[Page]
+        self, stream: BoundStream, parent: Record | None, pages: AsyncGenerator[Page]
     ) -> AsyncGenerator[Page | Skipped]:
         try:
             async for page in pages:
                 yield page
-        except (Missing, AccessDenied) as error:
-            if not stream.row.may_lack:
+        except (SourceMisconfigured, AccessDenied) as error:
+            if not stream.may_lack(error):
                 raise
-            is_new = stream.name not in self._lacking
-            self._lacking.add(stream.name)
+            is_new = all(name != stream.name for name, _ in self._lacking)
+            self._lacking.add((stream.name, stream.key_prefix(parent)))
+            self._lacking |= {(each.name, "") for each in walk(stream.children)}
             # An incremental sync has nothing new to say of it.
             if is_new and self._full:
                 yield Skipped(stream.name, line_of(error.message))

@@ -14,6 +14,8 @@ from weft.document.read import read
 from weft.document.text import clean_text, path_id
 from weft.domain.base import Json
 from weft.domain.entities import Entity
+from weft.errors import AccessDenied, WeftError
+from weft.sources.rest.api import Missing
 from weft.sources.rest.gather import gather
 from weft.sources.rest.paging import Asked, Page, unexpected_answer
 from weft.sources.rest.table import Record, Request, Search, Since, Stream, Value
@@ -115,6 +117,23 @@ class BoundStream:
         if len(parts) == 1:
             return parts[0]
         return "/".join(part.replace("/", "%2F") for part in parts)
+
+    def may_lack(self, error: WeftError) -> bool:
+        """Return whether a listing that ends with this error is left out, and the others go on.
+
+        Below one parent of many, a request may be refused as no such request (400) too.
+        """
+        of_account = isinstance(error, Missing | AccessDenied)
+        return self.row.may_lack and (of_account or self.row.parent is not None)
+
+    def key_prefix(self, parent: Record | None) -> str:
+        """Return how the keys of all records below a parent begin; empty if they do not tell."""
+        parts: list[str] = []
+        for value, get in zip(_all_of(self.row.key), self._keys, strict=True):
+            if parent is None or not (isinstance(value, str) and value.startswith(f"{PARENT}.")):
+                break
+            parts.append(line_of(get({PARENT: parent}), KEY_CHARS_MAX).replace("/", "%2F"))
+        return "".join(f"{part}/" for part in parts)
 
     def id_of(self, key: str) -> str:
         """Return the entity's id for a key."""

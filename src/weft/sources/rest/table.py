@@ -205,8 +205,8 @@ class Stream(_Row):
     unique within the stream. ``unstored`` streams are only parents of others. ``deletes`` names the
     stream whose records this one says are gone. ``item`` answers 404 for a ``{key}`` that is gone,
     and else gives the record, as the listing does, at ``item_at``. ``may_lack``: some accounts have
-    no such stream, which a 403 or 404 says. ``forgets``: deletions are told for some time only, or
-    not all of them, so full listings are needed to see the others.
+    no such stream, which a 403 or 404 says (below a parent, a 400 too). ``forgets``: deletions are
+    told for some time only, or not all of them, so full listings are needed to see the others.
 
     A record without children's or its own full content is completed by `load`, only if ``version``
     is another than the one that is stored, or none. Where ``unproven`` is found in it then, nothing

@@ -148,6 +148,8 @@ class NotionSource(RestSource[NoFields, NotionCredentials]):
             path="/v1/data_sources/{_parent.id}/query",
             body={"sorts": [{"timestamp": "created_time", "direction": "ascending"}]},
             among=_is_row,
+            # Some databases, such as those that mirror another service, cannot be asked.
+            may_lack=True,
             since=Since(
                 param="filter.last_edited_time.on_or_after",
                 extra={"filter.timestamp": "last_edited_time"},
