@@ -42,6 +42,26 @@ async def test_mailbox_is_searchable_in_four_calls_and_follows_what_goes(tmp_pat
         assert "Lunch" not in agent.answers[-1]
 
 
+async def test_pattern_that_fits_no_folder_is_told_before_any_sync(tmp_path: Path) -> None:
+    async with serve_mail() as server, open_agent(tmp_path, ImapSource, CONTEXT) as agent:
+        await server.add("Projects", mail("Lunch"))
+        made = await agent.call(
+            "create_connection",
+            short_name="imap",
+            config={
+                "host": "127.0.0.1",
+                "port": server.port,
+                "security": "plain",
+                "include": ["Projcts", "inbox"],
+            },
+            auth={"direct": {"credentials": {"username": USER, "password": PASSWORD}}},
+            sync_immediately=False,
+        )
+    assert made["preview"]["unmatched"] == [
+        {"field": "include", "pattern": "Projcts", "untrusted_near": "Projects"}
+    ]
+
+
 async def test_host_that_the_operator_does_not_allow_is_refused_with_the_setting(
     tmp_path: Path,
 ) -> None:

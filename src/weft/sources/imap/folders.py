@@ -22,6 +22,7 @@ BATCH_MESSAGES: Final = 50
 BATCH_BYTES: Final = 8 * 1024 * 1024
 LOOKUP_SIZE: Final = 500
 FAILURES_IN_A_ROW_MAX: Final = 50
+_CONTRADICTED: Final = "whose lists are not what the server counts"
 _UNTITLED: Final = "(no subject)"
 
 
@@ -81,7 +82,15 @@ class FolderReader:
         if news or listing.is_proven:
             self.now[folder.name] = memory
         else:
-            self.gaps["whose lists are not what the server counts"] += 1
+            self.gaps[_CONTRADICTED] += 1
+
+    async def list_ids(self, folder: Folder) -> list[str]:
+        """Return the ids of the messages of a folder that a full sync would look at."""
+        if await self._open(folder) is None:
+            return []
+        listing = await self._client.list_messages()
+        self.gaps[_CONTRADICTED] += not listing.is_proven
+        return [_id_of(folder.name, uid) for uid, _ in self._select(listing, ())]
 
     async def _open(self, folder: Folder) -> Opened | None:
         if not UNASKABLE.search(folder.raw):

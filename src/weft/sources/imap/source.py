@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from fnmatch import fnmatchcase
 from typing import Final, cast
 
+import anyio.to_thread
 from pydantic import BaseModel
 
 from weft.domain.base import Json
@@ -23,7 +24,9 @@ from weft.sources.base import (
     Complete,
     Event,
     Incomplete,
+    Named,
     Omitted,
+    PreviewEvent,
     Source,
     SourceContext,
 )
@@ -32,7 +35,7 @@ from weft.sources.imap.config import ImapConfig, ImapCredentials
 from weft.sources.imap.folders import FolderReader
 from weft.sources.imap.memory import dump_memory, parse_memory
 from weft.sources.imap.wire import Conversation
-from weft.sources.patterns import WrongPattern, pin_patterns
+from weft.sources.patterns import Fits, PatternWatch, WrongPattern, pin_patterns
 
 # Part of every version: raise it when the reader improves, so that all messages are read again.
 READER: Final = 1
@@ -95,6 +98,26 @@ class ImapSource(Source[ImapConfig, ImapCredentials]):
             folders = self._choose(await client.list_folders())
         return f"{self.config.host}, {quantity(len(folders), 'folder')} to read"
 
+    async def preview(self) -> AsyncGenerator[PreviewEvent]:
+        """Name the messages of all folders, and the patterns that no folder fits."""
+        config = self.config
+        watch = PatternWatch({"include": config.include, "exclude": config.exclude}, _compile)
+        async with self._open() as client:
+            reader = FolderReader(client, config, self.context, READER, {}, is_full=True)
+            listed = await client.list_folders()
+            for folder in listed:
+                watch.see(tuple(folder.name.split("/")), is_folder=True)
+            for folder in self._choose(listed):
+                for entity_id in await reader.list_ids(folder):
+                    yield Named(entity_id, "message")
+            gaps = [*_find_gaps(client, listed), *_describe(reader)]
+        for unmatched in await anyio.to_thread.run_sync(watch.list_unmatched):
+            yield unmatched
+        for gap in gaps:
+            yield Incomplete(gap)
+        if not gaps:
+            yield Complete("each folder listed all messages that it counts")
+
     async def fetch(self, cursor: Json | None) -> AsyncGenerator[Event]:
         """Yield all messages, or what has come and gone since the cursor."""
         before = parse_memory(self.context.last_cursor if cursor is None else cursor, self._scope())
@@ -111,7 +134,7 @@ class ImapSource(Source[ImapConfig, ImapCredentials]):
                     yield event
             async for event in reader.read_unlisted({folder.name for folder in listed}, gaps):
                 yield event
-        gaps += [f"{quantity(count, 'folder')} {why}" for why, count in reader.gaps.items()]
+        gaps += _describe(reader)
         for gap in gaps:
             yield Incomplete(gap)
         if reader.has_older:
@@ -161,6 +184,14 @@ def _find_gaps(client: MailClient, listed: Sequence[Folder]) -> list[str]:
     if not any(folder.name == "INBOX" for folder in listed):
         return ["the server lists no INBOX, so it may not list other folders as well"]
     return []
+
+
+def _describe(reader: FolderReader) -> list[str]:
+    return [f"{quantity(count, 'folder')} {why}" for why, count in reader.gaps.items() if count]
+
+
+def _compile(pattern: str) -> Fits:
+    return lambda parts, _: fnmatchcase("/".join(parts), pattern)
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:
