@@ -5,12 +5,11 @@ cursor, an unchanged repository costs two requests, and a changed one the compar
 """
 
 import hashlib
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
-from itertools import islice
-from typing import Any, ClassVar, TypeVar
-from urllib.parse import quote, urlsplit
+from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 import anyio
 import anyio.lowlevel
@@ -18,18 +17,11 @@ import anyio.to_thread
 import httpx
 from pydantic import BaseModel
 
-from weft.document.model import Unreadable
-from weft.document.text import path_id
 from weft.domain.base import Json
 from weft.domain.connections import AuthMethod
 from weft.domain.entities import Entity
 from weft.errors import (
-    ConnectionFault,
     CursorExpired,
-    RateLimited,
-    SourceMisconfigured,
-    SourceUnavailable,
-    WeftError,
 )
 from weft.sources.base import (
     Checkpoint,
@@ -44,38 +36,28 @@ from weft.sources.base import (
     OAuth1,
     OAuth2,
     PreviewEvent,
-    Skipped,
     Source,
-    Unchanged,
 )
-from weft.sources.github.answers import TreeFile
 from weft.sources.github.api import Branch, CommitFiles, GitHubApi, Sleep, site_of
 from weft.sources.github.config import GitHubConfig, GitHubCredentials
 from weft.sources.github.entities import (
     moment,
     pull_request_entity,
-    read_file_entity,
     repository_entity,
     text_of,
     why_not_read,
 )
+from weft.sources.github.files import LOOKUP_SIZE, FileReader, chunks
 from weft.sources.patterns import watch_path
 
 DEFAULT_API_URL = "https://api.github.com"
 API_VERSION = "2022-11-28"
-# Part of every version of a file: raise it when the reader improves, so that all are read again.
-READER = 2
-CONCURRENT_DOWNLOADS = 8
-LOOKUP_SIZE = 500
-FAILURES_IN_A_ROW_MAX = 24
 # Pull requests changed this long before the last sync are read again, because GitHub's listing
 # may lag behind its own clock.
 OVERLAP = timedelta(minutes=2)
 
 _EVIDENCE = "the commit's files and all pages of pull requests were listed"
 _DOUBT = "the list of files does not make up the commit any more, as it did before"
-
-T = TypeVar("T")
 
 
 class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
@@ -133,11 +115,11 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
         yield Named(self._id(), "repository")
         watch = watch_path(self.config.path)
         # A tree may have a million files, and only the first few are asked for.
-        for files in _chunks(tree.files, LOOKUP_SIZE):
+        for files in chunks(tree.files, LOOKUP_SIZE):
             for file in files:
                 watch.see(tuple(file.path.split("/")))
                 if self._is_wanted(file.path) and why_not_read(file) is None:
-                    yield Named(self._file_id(file.path), "file")
+                    yield Named(self._files.file_id(file.path), "file")
             await anyio.lowlevel.checkpoint()
         for unmatched in await anyio.to_thread.run_sync(watch.list_unmatched):
             yield unmatched
@@ -175,6 +157,10 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
             if whole:
                 is_odd = self._had("is_proven") and not new_cursor["is_proven"]
                 yield Complete(_EVIDENCE, _DOUBT if is_odd else None)
+
+    @property
+    def _files(self) -> FileReader:
+        return FileReader(self.context, self.config.repo_name, self._web_url())
 
     def _open_client(self) -> AbstractAsyncContextManager[httpx.AsyncClient]:
         token = self.credentials.personal_access_token.get_secret_value()
@@ -245,7 +231,7 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
             for path in sorted(path for path in gone if self._is_wanted(path)):
                 yield self._deletion(path, tree)
         yield Expect(len(files) + (not _is_same(old, new, "repository")))
-        async for event in self._download_new(api, files, branch):
+        async for event in self._files.read_new(api, files, branch):
             yield event
         if tree.gap:
             yield Incomplete(tree.gap)
@@ -257,81 +243,7 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
     def _deletion(self, path: str, tree: CommitFiles) -> Deleted:
         if tree.gap:
             raise CursorExpired("The list of files has a gap, so deletions cannot be told.")
-        return Deleted(self._file_id(path))
-
-    def _file_id(self, path: str) -> str:
-        return self._id(f"/blob/{path_id(_encode(path))}")
-
-    async def _download_new(
-        self, api: GitHubApi, files: Sequence[TreeFile], branch: Branch
-    ) -> AsyncGenerator[Event]:
-        failures = 0
-        for group in _chunks(files, LOOKUP_SIZE):
-            known = await self.context.known_versions([self._file_id(f.path) for f in group])
-            items = [self._event_without_download(file, known, branch) or file for file in group]
-            for batch in _batches(items):
-                for event in await self._download_batch(api, batch, branch):
-                    if isinstance(event, Failed):
-                        failures += 1
-                    elif isinstance(event, Entity):
-                        failures = 0
-                    yield event
-                # One bad file is no reason to stop, but a dead upstream is not worth the wait.
-                if failures >= FAILURES_IN_A_ROW_MAX:
-                    raise SourceUnavailable(f"GitHub failed for {failures} files in a row.")
-
-    def _event_without_download(
-        self, file: TreeFile, known: Mapping[str, str], branch: Branch
-    ) -> Event | None:
-        file_id = self._file_id(file.path)
-        # First, as content that is known by its id has no other size than before.
-        if known.get(file_id) == _version(file, branch):
-            return Unchanged(file_id)
-        reason = why_not_read(file)
-        return Skipped(file_id, reason) if reason else None
-
-    async def _download_batch(
-        self, api: GitHubApi, batch: Sequence[Event | TreeFile], branch: Branch
-    ) -> list[Event]:
-        """Download the files of a batch; return one event per item, in the order of the items."""
-        found: dict[str, Event | WeftError] = {}
-
-        async def load(file: TreeFile) -> None:
-            # Keep the error and raise it below: raised here, it would be in an ExceptionGroup.
-            try:
-                found[file.path] = await self._read_file(file, await api.download(file.sha), branch)
-            except WeftError as error:
-                found[file.path] = error
-
-        async with anyio.create_task_group() as group:
-            for item in batch:
-                if isinstance(item, TreeFile):
-                    group.start_soon(load, item)
-        return [
-            self._event_of(item, found[item.path]) if isinstance(item, TreeFile) else item
-            for item in batch
-        ]
-
-    def _event_of(self, file: TreeFile, outcome: Event | WeftError) -> Event:
-        if not isinstance(outcome, WeftError):
-            return outcome
-        misplaced = isinstance(outcome, SourceMisconfigured)
-        if isinstance(outcome, RateLimited | ConnectionFault) and not misplaced:
-            raise outcome
-        return Failed(self._file_id(file.path), outcome.message)
-
-    async def _read_file(self, file: TreeFile, content: bytes, branch: Branch) -> Event:
-        file_id = self._file_id(file.path)
-        try:
-            entity = await read_file_entity(file_id, self.config.repo_name, file.path, content)
-        except Unreadable as error:
-            return Skipped(file_id, str(error))
-        if entity is None:
-            return Skipped(file_id, "kept in Git LFS, outside the repository")
-        where = f"blob/{quote(branch.name)}/{quote(_encode(file.path))}"
-        entity.url = f"{self._web_url()}/{self.config.repo_name}/{where}"
-        entity.version = _version(file, branch)
-        return entity
+        return Deleted(self._files.file_id(path))
 
     def _web_url(self) -> str:
         base = self.context.options.get("github_api_url") or DEFAULT_API_URL
@@ -361,38 +273,9 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
             yield Incomplete("GitHub lists no pull request, and none can be deleted there")
 
 
-def _version(file: TreeFile, branch: Branch) -> str:
-    # The branch is part of the entity's URL, so a copy made from another branch is outdated.
-    return f"{READER}-{file.sha}@{branch.name}"
-
-
 def _is_same(old: Json | None, new: Json, *keys: str) -> bool:
     return old is not None and all(old.get(key) == new[key] for key in keys)
 
 
 def _digest(entity: Entity) -> str:
     return hashlib.blake2b(repr(entity).encode(), digest_size=8).hexdigest()
-
-
-def _encode(path: str) -> bytes:
-    # JSON can hold lone surrogates, which UTF-8 cannot encode.
-    return path.encode(errors="surrogatepass")
-
-
-def _batches(items: Sequence[Event | TreeFile]) -> Iterator[list[Event | TreeFile]]:
-    """Cut the list so that each batch has CONCURRENT_DOWNLOADS files to download."""
-    batch: list[Event | TreeFile] = []
-    downloads = 0
-    for item in items:
-        batch.append(item)
-        downloads += isinstance(item, TreeFile)
-        if downloads == CONCURRENT_DOWNLOADS:
-            yield batch
-            batch, downloads = [], 0
-    yield batch
-
-
-def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    rest = iter(items)
-    while chunk := list(islice(rest, size)):
-        yield chunk
