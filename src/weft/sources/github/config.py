@@ -31,6 +31,15 @@ class GitHubConfig(BaseModel):
     sync_pull_requests: bool = Field(
         default=False, title="Pull requests", description="Sync pull requests as well."
     )
+    sync_issues: bool = Field(
+        default=False, title="Issues", description="Sync issues with their comments as well."
+    )
+    sync_releases: bool = Field(
+        default=False, title="Releases", description="Sync the notes of releases as well."
+    )
+    sync_discussions: bool = Field(
+        default=False, title="Discussions", description="Sync discussions as well."
+    )
 
     @field_validator("repo_name", mode="before")
     @classmethod

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 from urllib.parse import urlsplit
 
 import anyio
@@ -20,9 +20,7 @@ from pydantic import BaseModel
 from weft.domain.base import Json
 from weft.domain.connections import AuthMethod
 from weft.domain.entities import Entity
-from weft.errors import (
-    CursorExpired,
-)
+from weft.errors import CursorExpired, RateLimited, WeftError
 from weft.sources.base import (
     Checkpoint,
     Complete,
@@ -38,7 +36,14 @@ from weft.sources.base import (
     PreviewEvent,
     Source,
 )
-from weft.sources.github.api import Branch, CommitFiles, GitHubApi, Sleep, site_of
+from weft.sources.github.api import (
+    Branch,
+    CommitFiles,
+    GitHubApi,
+    Sleep,
+    rate_limit_seconds,
+    site_of,
+)
 from weft.sources.github.config import GitHubConfig, GitHubCredentials
 from weft.sources.github.entities import (
     moment,
@@ -48,7 +53,12 @@ from weft.sources.github.entities import (
     why_not_read,
 )
 from weft.sources.github.files import LOOKUP_SIZE, FileReader, chunks
+from weft.sources.github.streams import make_streams
 from weft.sources.patterns import watch_path
+from weft.sources.rest.api import Api, find_graphql_error
+from weft.sources.rest.listing import Listing
+from weft.sources.rest.streams import bind
+from weft.sources.rest.table import Stream
 
 DEFAULT_API_URL = "https://api.github.com"
 API_VERSION = "2022-11-28"
@@ -65,16 +75,18 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
 
     short_name = "github"
     name = "GitHub"
-    description = "Files and pull requests of a GitHub repository."
+    description = "Files, pull requests, issues, releases and discussions of a GitHub repository."
     Config = GitHubConfig
     Credentials = GitHubCredentials
     auth_methods = tuple(AuthMethod)
     supports_continuous = True
     cursor_fields = ("last_repository_pushed_at",)
-    entity_types = ("repository", "file", "pull_request")
+    entity_types = ("repository", "file", "pull_request", "issue", "release", "discussion")
     labels = ("code", "repository", "source control")
     checked_against = "documentation only"
     sleep: ClassVar[Sleep] = staticmethod(anyio.sleep)
+    api: Api
+    _doubt: str | None = None
 
     @classmethod
     def oauth(cls, config: BaseModel, options: Mapping[str, str]) -> OAuth2 | OAuth1 | None:
@@ -125,6 +137,8 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
             yield unmatched
         if self.config.sync_pull_requests:
             yield NotPreviewed("pull_request", self._id("/pull/"))
+        for row in self._rows():
+            yield NotPreviewed(row.name, f"{row.name}:")
         if tree.gap:
             yield Incomplete(tree.gap)
         yield Complete("the commit's files were listed")
@@ -144,6 +158,8 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
             parts = [self._fetch_files(api, cursor, new_cursor, branch)]
             if self.config.sync_pull_requests:
                 parts.append(self._fetch_pull_requests(api, cursor))
+            if rows := self._rows():
+                parts.append(self._fetch_streams(client, rows, cursor, new_cursor))
             for part in parts:
                 async for event in part:
                     whole = whole and not isinstance(event, Incomplete)
@@ -156,7 +172,7 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
                 yield Checkpoint(new_cursor)
             if whole:
                 is_odd = self._had("is_proven") and not new_cursor["is_proven"]
-                yield Complete(_EVIDENCE, _DOUBT if is_odd else None)
+                yield Complete(_EVIDENCE, _DOUBT if is_odd else self._doubt)
 
     @property
     def _files(self) -> FileReader:
@@ -195,6 +211,7 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
                 if config.sync_pull_requests
                 else None
             ),
+            "streams": None,
         }
 
     def _had(self, fact: str) -> bool:
@@ -202,14 +219,15 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
         is_same = last.get("repo_name") == self.config.repo_name.lower()
         return is_same and bool(last.get(fact))
 
-    @staticmethod
-    def _check_cursor(old: Json, new: Json) -> None:
+    def _check_cursor(self, old: Json, new: Json) -> None:
         if any(old.get(key) != new[key] for key in ("repo_name", "path", "branch")):
             raise CursorExpired("The cursor belongs to another repository, folder or branch.")
         if not isinstance(old.get("commit_sha"), str) or new["commit_sha"] is None:
             raise CursorExpired("The cursor names no commit.")
         if bool(old.get("pull_requests_seen_until")) != bool(new["pull_requests_seen_until"]):
             raise CursorExpired("The cursor was made with another choice of pull requests.")
+        if bool(old.get("streams")) != bool(self._rows()):
+            raise CursorExpired("The cursor was made with another choice of what is synced.")
 
     async def _fetch_files(
         self, api: GitHubApi, old: Json | None, new: Json, branch: Branch | None
@@ -251,6 +269,46 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
             return "https://github.com"
         # GitHub Enterprise serves its API below /api/v3 of the host that serves the pages.
         return base.rstrip("/").removesuffix("/api/v3")
+
+    @property
+    def repository_path(self) -> str:
+        """Return the path of the repository in the API."""
+        return f"/repos/{self.config.repo_name}"
+
+    def find_error(self, response: httpx.Response, answer: object) -> WeftError | None:
+        """Tell that a rate limit is used up, or that a query of GraphQL failed."""
+        wait = rate_limit_seconds(response)
+        if wait is not None:
+            return RateLimited(
+                f"GitHub's rate limit is used up for {wait:.0f} seconds.", retry_after=wait
+            )
+        return find_graphql_error(answer)
+
+    def _rows(self) -> tuple[Stream, ...]:
+        """Return the wanted streams of the REST kit."""
+        base = (self.context.options.get("github_api_url") or DEFAULT_API_URL).rstrip("/")
+        rows = make_streams(self.config.repo_name, f"{base.removesuffix('/v3')}/graphql")
+        wanted = {
+            "issue": self.config.sync_issues,
+            "release": self.config.sync_releases,
+            "discussion": self.config.sync_discussions,
+        }
+        return tuple(row for name, row in rows.items() if wanted[name])
+
+    async def _fetch_streams(
+        self, client: httpx.AsyncClient, rows: tuple[Stream, ...], old: Json | None, new: Json
+    ) -> AsyncGenerator[Event]:
+        """Yield issues, releases and discussions; what is remembered of them goes into ``new``."""
+        self.api = Api(client, self, None, type(self).sleep)
+        roots = bind(rows, self.config.model_dump(mode="json"))
+        saved = cast("Json", old["streams"]) if old else None
+        async for event in Listing(self, self.api, roots, saved).read():
+            if isinstance(event, Checkpoint):
+                new["streams"] = event.cursor
+            elif isinstance(event, Complete):
+                self._doubt = event.doubt
+            else:
+                yield event
 
     async def _fetch_pull_requests(
         self, api: GitHubApi, cursor: Json | None

@@ -1,0 +1,180 @@
+"""Issues, releases and discussions of a repository on GitHub, as streams of the REST kit."""
+
+from typing import Any, Final, cast
+
+from weft.sources.rest.api import Missing
+from weft.sources.rest.paging import Asked, read_pages
+from weft.sources.rest.table import NextUrl, Record, Since, Stream, Token
+from weft.sources.rest.values import find, line_of, text_of
+
+_LINK: Final = NextUrl(size_param="per_page")
+_COMMENTS_MAX: Final = 1_000
+_DISCUSSIONS: Final = """
+query($owner: String!, $name: String!, $first: Int!, $after: String, $order: DiscussionOrder!) {
+  repository(owner: $owner, name: $name) {
+    discussions(first: $first, after: $after, orderBy: $order) {
+      totalCount
+      pageInfo { hasNextPage endCursor }
+      nodes {
+        number title body url createdAt updatedAt
+        author { login }
+        category { name }
+        answer { id }
+        comments(first: 50) {
+          totalCount
+          nodes {
+            id body createdAt
+            author { login }
+            replies(first: 20) { totalCount nodes { body createdAt author { login } } }
+          }
+        }
+      }
+    }
+  }
+}
+"""
+
+
+async def load_comments(source: Any, issue: Record) -> Record | None:
+    """Add what people said about an issue."""
+    if not issue.get("comments"):
+        return issue
+    asked = Asked("the comments", f"{source.repository_path}/issues/{issue['number']}/comments")
+    comments: list[Record] = []
+    try:
+        async for page in read_pages(source.api, asked, _LINK, ""):
+            comments += page.records
+            if len(comments) >= _COMMENTS_MAX:
+                break
+    except Missing:
+        return None
+    comments.sort(key=lambda each: (line_of(each.get("created_at")), line_of(each.get("id"))))
+    said = [_show(each, "user.login", "created_at") for each in comments[:_COMMENTS_MAX]]
+    is_whole = len(comments) >= min(_COMMENTS_MAX, int(issue["comments"]))
+    return {**issue, "_said": "\n\n".join(said), "_is_whole": is_whole}
+
+
+def find_said(discussion: Record) -> str:
+    """Return the comments of a discussion with their replies, and what was left out of them."""
+    nodes = _nodes_of(find(discussion, "comments.nodes"))
+    answer = find(discussion, "answer.id")
+    said: list[str] = []
+    for each in nodes:
+        is_answer = answer is not None and each.get("id") == answer
+        said.append(("Answer: " if is_answer else "") + _show(each, "author.login", "createdAt"))
+        replies = _nodes_of(find(each, "replies.nodes"))
+        said += [_show(reply, "author.login", "createdAt") for reply in replies]
+    total = find(discussion, "comments.totalCount")
+    if isinstance(total, int) and total > len(nodes):
+        said.append(f"[{total - len(nodes)} later comments are left out.]")
+    return "\n\n".join(said)
+
+
+def _nodes_of(value: object) -> list[Record]:
+    nodes = cast("list[object]", value) if isinstance(value, list) else []
+    return [cast("Record", node) for node in nodes if isinstance(node, dict)]
+
+
+def _show(comment: Record, who: str, when: str) -> str:
+    shown = line_of(find(comment, who)), line_of(comment.get(when))
+    return f"{shown[0]}, {shown[1]}:\n{text_of(comment.get('body'))}"
+
+
+def _version(issue: Record) -> object:
+    return issue.get("updated_at") if issue.get("_is_whole", True) else None
+
+
+def _is_no_pull_request(issue: Record) -> bool:
+    return "pull_request" not in issue
+
+
+def make_streams(repo_name: str, graphql_url: str) -> dict[str, Stream]:
+    """Return the streams of a repository by the names of their entities.
+
+    https://docs.github.com/rest/issues/issues https://docs.github.com/rest/releases/releases
+    https://docs.github.com/graphql/reference/objects#discussion
+    """
+    base = f"/repos/{repo_name}"
+    owner, _, name = repo_name.partition("/")
+    order = {"field": "CREATED_AT", "direction": "ASC"}
+    crumbs = ("{config.repo_name}",)
+    # An issue that was moved is found in its new repository.
+    home = f"{base}/issues/".lower()
+    streams = (
+        Stream(
+            name="issue",
+            path=f"{base}/issues",
+            params={"state": "all", "sort": "created", "direction": "asc"},
+            paging=_LINK,
+            key="number",
+            among=_is_no_pull_request,
+            wanted=lambda issue: home in line_of(issue.get("url")).lower(),
+            since=Since(param="since"),
+            item=f"{base}/issues/{{key}}",
+            may_lack=True,
+            version=_version,
+            load=load_comments,
+            title="#{number} {title}",
+            text=("body", "_said"),
+            url="html_url",
+            updated="updated_at",
+            author="user.login",
+            created="created_at",
+            breadcrumbs=crumbs,
+            metadata={
+                "number": "number",
+                "state": "state",
+                "reason": "state_reason",
+                "labels": "labels[].name",
+                "assignees": "assignees[].login",
+                "milestone": "milestone.title",
+            },
+        ),
+        Stream(
+            name="release",
+            path=f"{base}/releases",
+            paging=_LINK,
+            item=f"{base}/releases/{{key}}",
+            title="{tag_name} {name}",
+            text="body",
+            url="html_url",
+            updated="published_at",
+            author="author.login",
+            created="created_at",
+            breadcrumbs=crumbs,
+            metadata={
+                "tag": "tag_name",
+                "draft": "draft",
+                "prerelease": "prerelease",
+                "assets": "assets[].name",
+            },
+        ),
+        Stream(
+            name="discussion",
+            path=graphql_url,
+            method="POST",
+            body={
+                "query": _DISCUSSIONS,
+                "variables": {"owner": owner, "name": name, "order": order},
+            },
+            records="data.repository.discussions.nodes",
+            paging=Token(
+                param="variables.after",
+                at="data.repository.discussions.pageInfo.endCursor",
+                more="data.repository.discussions.pageInfo.hasNextPage",
+                size_param="variables.first",
+                size=25,
+            ),
+            key="number",
+            since=Since(extra={"variables.order": {"field": "UPDATED_AT", "direction": "DESC"}}),
+            title="{title}",
+            text=("body", find_said),
+            url="url",
+            updated="updatedAt",
+            author="author.login",
+            created="createdAt",
+            breadcrumbs=crumbs,
+            metadata={"number": "number", "category": "category.name"},
+        ),
+    )
+    return {row.name: row for row in streams}
