@@ -22,11 +22,12 @@ _CONSENT: Final = re.compile(
 )
 _NAMES_AROUND: Final = re.compile(
     r"(?:[a-z0-9]+[-_]+)*"
-    r"(?:nav|navbar|navigation|navlinks|menu|sidebar|side-bar|breadcrumbs?|toc|pagination|pager"
+    r"(?:nav|navbar|navigation|navlinks|menu|sidebar|side-bar|breadcrumbs?|pagination|pager"
     r"|footer|header|topbar|masthead|related|share|sharing|social|skip-?link|tags?|widgets?"
     r"|languages|sitemap)",
     re.IGNORECASE,
 )
+_OUTLINES: Final = re.compile(r"(?:[a-z0-9]+[-_]+)*(?:toc|contents)", re.IGNORECASE)
 _CALLOUTS: Final = re.compile(
     r"(?:[a-z0-9]+[-_]+)*(?:note|tip|warning|caution|callout|admonition|info|important|danger|hint"
     r"|alert|pullquote|sidenote|footnotes?)",
@@ -48,7 +49,11 @@ _LIST_LINKS_MIN: Final = 4
 
 
 class Kind(IntEnum):
-    """What an element may be; `LIST` is one of links that nothing names so."""
+    """What an element may be.
+
+    `OUTLINE` is a table of contents, which is around the main part if it leads to places of the
+    same page; else it may be all that there is. `LIST` is one of links that nothing names so.
+    """
 
     NONE = 0
     MAIN = 1
@@ -57,15 +62,20 @@ class Kind(IntEnum):
     MAYBE_AROUND = 4
     LIST = 5
     ROOT = 6
+    OUTLINE = 7
 
 
 class Count(NamedTuple):
-    """How much was read up to a place: pieces, characters, those of them in links, and links."""
+    """How much was read up to a place: pieces, characters, those of them in links, and links.
+
+    ``places``: the links to places of the same page.
+    """
 
     pieces: int
     chars: int
     linked: int
     links: int
+    places: int
 
 
 class Part(NamedTuple):
@@ -90,6 +100,11 @@ class Part(NamedTuple):
         """Return the number of links in it."""
         return self.end.links - self.start.links
 
+    @property
+    def places(self) -> int:
+        """Return the number of links in it to places of the same page."""
+        return self.end.places - self.start.places
+
 
 def kind_of(tag: str, attributes: Mapping[str, str], *, is_inside: bool) -> Kind:
     """Return what an element is by its tag, role and names.
@@ -110,6 +125,8 @@ def kind_of(tag: str, attributes: Mapping[str, str], *, is_inside: bool) -> Kind
         kind = Kind.MAYBE_AROUND if is_inside else Kind.AROUND
     elif any(_NAMES_AROUND.fullmatch(name) for name in names.split()):
         kind = Kind.MAYBE_AROUND
+    elif any(_OUTLINES.fullmatch(name) for name in names.split()):
+        kind = Kind.OUTLINE
     elif attributes.get("id") in _ROOTS or tag in _ROOT_TAGS:
         kind = Kind.ROOT
     else:
@@ -119,9 +136,10 @@ def kind_of(tag: str, attributes: Mapping[str, str], *, is_inside: bool) -> Kind
 
 def settle_kind(part: Part, *, is_inside: bool) -> Part | None:
     """Return the part as what its content shows it to be; None if it is nothing special."""
-    if part.kind is Kind.MAYBE_AROUND:
+    if part.kind in {Kind.MAYBE_AROUND, Kind.OUTLINE}:
         is_linked = part.chars and part.linked >= _LINKED_SHARE * part.chars
-        return part._replace(kind=Kind.AROUND) if is_linked else None
+        leads_here = part.kind is Kind.MAYBE_AROUND or 2 * part.places >= part.links
+        return part._replace(kind=Kind.AROUND) if is_linked and leads_here else None
     if part.kind is not Kind.NONE:
         return part
     is_list = part.links >= _LIST_LINKS_MIN and part.linked >= _LIST_SHARE * part.chars

@@ -83,8 +83,8 @@ class _MainText(PageText):
         self.facts = PageFacts()
         self.opened: list[_Open] = []
         self.parts: list[Part] = []
-        # Characters, those in links, and links; `marks` has them at what may be left out.
-        self.counts = [0, 0, 0]
+        # All of `Count` but the pieces; `marks` has them at what may be left out.
+        self.counts = [0, 0, 0, 0]
         self.marks: list[Count] = []
         self.in_link = False
         self.first_prose: int | None = None
@@ -134,7 +134,7 @@ class _MainText(PageText):
         found, facts = self.found, self.facts.list_facts()
         stated = one_line(facts.pop("title", ""))[:MAX_TITLE_CHARS].rstrip()
         found.title = found.title or stated or self.first_heading[:MAX_TITLE_CHARS].rstrip()
-        whole = Part(Kind.NONE, Count(0, 0, 0, 0), self._count())
+        whole = Part(Kind.NONE, Count(0, 0, 0, 0, 0), self._count())
         kept = choose_main(self.parts, whole, self.first_prose)
         text = join_lines(self._list_pieces(kept))
         heading = self.first_heading
@@ -172,6 +172,7 @@ class _MainText(PageText):
         if tag == "a":
             self.in_link = "href" in attributes
             self.counts[2] += self.in_link
+            self.counts[3] += attributes.get("href", "").startswith("#")
         elif tag == "html":
             self.facts.add_lang(attributes.get("lang", ""))
         elif tag == "meta":

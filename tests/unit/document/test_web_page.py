@@ -60,6 +60,7 @@ def test_main_text_is_kept_and_what_is_around_it_left_out(path: Path) -> None:
         (f"<main><p>{PROSE}" + DISHES + "</main>", f"{PROSE.strip()}\nSoup"),
         (f"<h1>x</h1><p>{PROSE}" + DISHES.replace("menu", ""), f"x\n{PROSE.strip()}\nSoup"),
         (DISHES.replace("menu", "") + f"<p>{PROSE}", "Soup"),
+        (f"<h1>x</h1><p>{PROSE}" + DISHES.replace("menu", "toc"), f"x\n{PROSE.strip()}\nSoup"),
         ("", ""),
     ],
 )
