@@ -11,11 +11,13 @@ import httpx
 import pytest
 from jsonschema import Draft202012Validator
 
+from tests.support.sources.hostile.chat import MARKUP
 from tests.support.sources.slack import TOKEN, FakeSlack, channel, error, message, thread, user
 from weft.domain.entities import Entity
 from weft.errors import AccessDenied, AuthenticationFailed, RateLimited, WeftError
 from weft.net.client import http_factory
 from weft.sources.base import Deleted, Skipped, SourceContext
+from weft.sources.services.slack import messages
 from weft.sources.services.slack.messages import show_markup, show_message
 from weft.sources.services.slack.source import SlackConfig, SlackCredentials, SlackSource
 from weft.testing.http_faults import NO_WAIT, Answer, HttpFaults, wait_not
@@ -108,7 +110,7 @@ class TestSlack(SourceContract):
                 credentials={"access_token": TOKEN},
                 bad_credentials={"access_token": "xoxb-battery-staple"},
                 mutate=mutate,
-                hostile="JSON is parsed as by the source github.",
+                hostile=(MARKUP,),
                 faults=HttpFaults(
                     more={
                         code: lambda _, code=code: spoil(code)
@@ -193,6 +195,17 @@ async def test_thread_of_this_week_is_read_again_each_day_for_edits() -> None:
     )
     assert "@2" in (found[f"conversation:C0GENERAL1/{first}"].version or "")
     assert "@" not in (found[f"conversation:C0GENERAL1/{at(10)}"].version or "")
+
+
+@pytest.mark.anyio
+async def test_thread_without_end_is_read_in_part_and_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(messages, "MESSAGES_MAX", 1)
+    async with open_source(make_slack()) as source:
+        entity = (await read(source))[f"conversation:C0GENERAL1/{at(10)}"]
+    assert entity.text.endswith("[More was said; it is too long to be read whole.]")
+    assert entity.metadata["is_cut"] is True
 
 
 @pytest.mark.anyio

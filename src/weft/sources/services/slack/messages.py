@@ -6,7 +6,6 @@ whatever is said later, and a day is whole whenever one of its messages is liste
 """
 
 import hashlib
-import html
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +16,8 @@ from weft.sources.rest.table import Record
 from weft.sources.rest.values import find, line_of, moment_of
 
 CHARS_MAX: Final = 1_000_000
+MESSAGES_MAX: Final = 5_000
+_CUT: Final = "[More was said; it is too long to be read whole.]"
 # An edit of a reply shows in no list of messages: threads are read again for so long, once a day.
 WATCHED: Final = timedelta(days=7)
 _KEPT: Final = (
@@ -78,19 +79,18 @@ def _record(kind: str, key: str, messages: list[Record]) -> Record:
     }
 
 
-def show_messages(messages: Sequence[Record], names: Names, clock: str) -> str:
-    """Return messages as text, a paragraph each, with who wrote it when."""
+def show_messages(messages: Sequence[Record], names: Names, clock: str) -> tuple[str, bool]:
+    """Return messages as text, with who wrote each when; and whether some were left out."""
     lines: list[str] = []
     chars = 0
     for message in sorted(messages, key=_order_of):
+        if len(lines) >= MESSAGES_MAX or chars > CHARS_MAX:
+            return "\n\n".join([*lines, _CUT]), True
         at = moment_of(message.get("ts"))
         when = f" ({at.astimezone(UTC):{clock}})" if at else ""
         lines.append(f"{author_of(message, names)}{when}: {show_message(message, names)}")
         chars += len(lines[-1])
-        if chars > CHARS_MAX:
-            lines.append("[More was said; it is too long to be read whole.]")
-            break
-    return "\n\n".join(lines)
+    return "\n\n".join(lines), False
 
 
 def show_message(message: Record, names: Names) -> str:
@@ -115,12 +115,13 @@ def author_of(message: Record, names: Names) -> str:
 
 
 def show_markup(text: str, names: Names) -> str:
-    """Return text with names for mentions, links in Markdown, and no entities of HTML.
+    """Return text with names for mentions, links in Markdown, and nothing escaped.
 
     https://docs.slack.dev/messaging/formatting-message-text
     """
     shown = _MARKED.sub(lambda found: _show_marked(found[1], names), text)
-    return html.unescape(shown)
+    # Slack escapes these three and no others; "&amp;lt;" stands for "&lt;".
+    return shown.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
 def _show_marked(marked: str, names: Names) -> str:

@@ -19,6 +19,7 @@ from weft.sources.rest.table import Budget, Gather, Record, Request, Since, Stre
 from weft.sources.rest.values import find, line_of
 from weft.sources.services.slack.errors import error_of
 from weft.sources.services.slack.messages import (
+    MESSAGES_MAX,
     author_of,
     day_of,
     show_markup,
@@ -27,7 +28,6 @@ from weft.sources.services.slack.messages import (
     split_day,
 )
 
-REPLIES_MAX: Final = 5_000
 USERS_MAX: Final = 50_000
 TITLE_CHARS: Final = 100
 _NEXT: Final[dict[str, Any]] = {"param": "cursor", "at": "response_metadata.next_cursor"}
@@ -93,15 +93,16 @@ async def load_conversation(source: "SlackSource", record: Record) -> Record | N
     about = record["_key"]
     if is_thread:
         about = line_of(show_message(first, workspace.names), TITLE_CHARS)
+    clock = "%Y-%m-%d %H:%M" if is_thread else "%H:%M"
+    text, is_cut = show_messages(messages, workspace.names, clock)
     people = [author_of(message, workspace.names) for message in messages]
     place = f"{channel['id']}/p{str(first['ts']).replace('.', '')}"
     return {
         **record,
         "_title": f"{name}: {about}",
         "_channel": name,
-        "_text": show_messages(
-            messages, workspace.names, "%Y-%m-%d %H:%M" if is_thread else "%H:%M"
-        ),
+        "_is_cut": is_cut or None,
+        "_text": text,
         "_created": first["ts"],
         "_author": people[0] if is_thread else None,
         "_people": list(dict.fromkeys(people)),
@@ -190,6 +191,7 @@ class SlackSource(RestSource[SlackConfig, SlackCredentials]):
             metadata={
                 "kind": "_kind",
                 "participants": "_people",
+                "is_cut": "_is_cut",
                 "is_private": "_parent.is_private",
             },
         ),
@@ -258,7 +260,7 @@ class SlackSource(RestSource[SlackConfig, SlackCredentials]):
             if not page.records:
                 raise unexpected_answer(asked.what)
             messages |= {line_of(each.get("ts")): each for each in page.records}
-            if len(messages) > REPLIES_MAX:
+            if len(messages) > MESSAGES_MAX:
                 break
         if ts not in messages:
             raise unexpected_answer(asked.what)
