@@ -22,7 +22,7 @@ TEXT_TYPES = frozenset({"text/plain", "text/markdown", "text/x-markdown"})
 _FEED_SEARCHED_BYTES = 2_048
 # Declarations and comments, then the first element.
 _FEED = re.compile(
-    rb"\s*(?:<\?[^>]*+>\s*|<!--(?:(?!-->).)*+-->\s*)*+"
+    rb"\s*(?:<\?[^>]*+>\s*|<!DOCTYPE[^>]*+>\s*|<!--(?:(?!-->).)*+-->\s*)*+"
     rb"(?:<rss[\s/>]|<rdf:RDF[\s/>]|<(?:\w+:)?feed\s[^>]*http://www\.w3\.org/2005/Atom)",
     re.DOTALL,
 )

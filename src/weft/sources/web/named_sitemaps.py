@@ -41,7 +41,9 @@ def list_named(robots: dict[Origin, Robots]) -> dict[str, Sitemap]:
     return found
 
 
-async def lists_section(client: httpx.AsyncClient, response: httpx.Response, start: Start) -> bool:
+async def check_section_is_listed(
+    client: httpx.AsyncClient, response: httpx.Response, start: Start
+) -> bool:
     """Return whether the sitemaps of ``start`` list what belongs to its page, the response.
 
     Raises RateLimited; a sitemap that cannot be read lists nothing.

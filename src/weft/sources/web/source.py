@@ -23,7 +23,7 @@ from weft.sources.patterns import locate_on_site, pin_patterns
 from weft.sources.web.config import WebConfig
 from weft.sources.web.content import is_feed, is_html, media_type_of, read_response
 from weft.sources.web.memory import REMEMBERED_MAX, Scope, SiteMemory, digest_of
-from weft.sources.web.named_sitemaps import list_named, lists_section, robots_url
+from weft.sources.web.named_sitemaps import check_section_is_listed, list_named, robots_url
 from weft.sources.web.pages import PageReader
 from weft.sources.web.preview import preview_site
 from weft.sources.web.robots import Robots
@@ -158,7 +158,7 @@ class WebSource(Source[WebConfig, NoFields]):
         for place, sitemap in list_named(start.robots).items():
             named = replace(start, sitemap=sitemap, named_by=place)
             is_known = before.kind == "sitemap" and digest_of(place) in before.sitemaps
-            if is_known or (may_begin and await lists_section(client, response, named)):
+            if is_known or (may_begin and await check_section_is_listed(client, response, named)):
                 return named
         if before.kind == "sitemap":
             raise SourceUnavailable(
