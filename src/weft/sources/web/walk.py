@@ -49,6 +49,7 @@ MOVED_TO_ONE_MIN = 3
 SEEN_MAX = 500_000
 _SEEN_DIGEST_BYTES = 16
 DEAD_NAMED_MAX = 10
+DEAD_NAMED_CHARS_MAX = 2_000
 # The limit of one trip to a worker thread.
 CHUNK_ADDRESSES = 1_000
 _NOT_ALLOWED = "the site's robots.txt does not allow it"
@@ -301,9 +302,13 @@ class SiteWalk:
 
     def _list_dead(self) -> Iterator[str]:
         pages = {name_parent(address): address for address in self.listed}
+        room = DEAD_NAMED_CHARS_MAX
         for visit in self.dead:
             page = pages.get(visit.parent)
-            yield f"{visit.url} (on {page})" if page else visit.url
+            named = f"{visit.url} (on {page})" if page else visit.url
+            room -= len(named)
+            if room >= 0:
+                yield named
 
     def _overflows(self) -> bool:
         check_cancelled()

@@ -74,6 +74,15 @@ async def test_crawl_says_what_its_limits_leave_out_and_which_links_are_dead(
     assert await list_omitted(max_depth=1) == {(FindingKind.LIMIT, "max_depth", 1), dead}
 
 
+async def test_few_dead_links_are_named_and_no_long_ones(http: HttpFactory) -> None:
+    long = [f"/{number}{'x' * 900}" for number in range(5)]
+    async with serve_website(http, {"/": links(*long, *(f"/{n}" for n in range(20)))}) as at:
+        [told] = [event for event in await at.fetch() if isinstance(event, Omitted)]
+    assert told.count == 25
+    assert 0 < len(told.examples) <= 10
+    assert len("".join(told.examples)) <= 2_000
+
+
 async def test_depth_and_number_of_pages_bound_a_crawl_without_a_gap(http: HttpFactory) -> None:
     pages = {f"/{n}": links(f"/{n + 1}") for n in range(10)}
     async with serve_website(http, pages) as at:
