@@ -357,7 +357,7 @@ class Listing:
                     yield event
                 if page.following is None:
                     mark = _mark_at(page.answer, feed.mark, stream.name)
-        except Missing:
+        except (Missing, PlaceLost):
             raise CursorExpired(f"The changes of '{stream.name}' do not go back so far.") from None
         self._cursor.marks[stream.name] = mark
 

@@ -200,7 +200,9 @@ class BoundStream:
             version=self.version_of(record),
         )
         if self._breadcrumbs:
-            crumbs = (line_of(get(record), TITLE_CHARS_MAX) for get in self._breadcrumbs)
+            found = [get(record) for get in self._breadcrumbs]
+            names = [name for value in found for name in _list_of(value)]
+            crumbs = (line_of(name, TITLE_CHARS_MAX) for name in names)
             entity.breadcrumbs = tuple(crumb for crumb in crumbs if crumb)
         await self._add_text(entity, record)
         if self._unproven is not None and entity.version and self._unproven(record):
@@ -301,6 +303,10 @@ def enumerate_parts(key: str) -> list[tuple[str, str]]:
 
 def _all_of(values: Value | tuple[Value, ...]) -> tuple[Value, ...]:
     return cast("tuple[Value, ...]", values) if isinstance(values, tuple) else (values,)
+
+
+def _list_of(value: object) -> list[object]:
+    return cast("list[object]", value) if isinstance(value, list) else [value]
 
 
 def _fill_config(template: str, names: Mapping[str, Any]) -> str:
