@@ -18,6 +18,7 @@ from weft.sources.imap.tokens import broken_answer
 
 LINE_BYTES_MAX: Final = 64 * 1024
 LINES_MAX: Final = 250_000
+ANSWER_BYTES_MAX: Final = 32 * 1024 * 1024
 PARTS_MAX: Final = 100
 COMMAND_SECONDS: Final = 600
 _LITERAL: Final = re.compile(rb"~?\{(\d{1,10})\+?\}\Z")
@@ -50,6 +51,7 @@ class Conversation:
         self._stream = stream
         self._buffer = bytearray()
         self._number = 0
+        self._room = ANSWER_BYTES_MAX
 
     async def read_greeting(self) -> bytes:
         """Return the line that the server begins with."""
@@ -66,9 +68,11 @@ class Conversation:
     ) -> Done:
         """Run a command; ``take`` gets each untagged response but those that say goodbye.
 
-        No literal may be larger than ``literal_max``. ``answer`` is sent when the server asks on.
+        The literals of a response may have ``literal_max`` bytes, and all others of the answer
+        `ANSWER_BYTES_MAX`. ``answer`` is sent when the server asks on.
         """
         self._number += 1
+        self._room = ANSWER_BYTES_MAX + literal_max
         tag = b"w%d" % self._number
         with _limited():
             await self._stream.write(b"%b %b\r\n" % (tag, command))
@@ -136,6 +140,9 @@ class Conversation:
         chunk = await self._stream.read()
         if not chunk:
             raise SourceUnavailable("The mail server closed the connection.")
+        self._room -= len(chunk)
+        if self._room < 0:
+            raise SourceUnavailable("The mail server sends more than it was asked for.")
         self._buffer += chunk
 
 

@@ -34,6 +34,8 @@ from weft.sources.base import (
     Skipped,
     Unchanged,
 )
+from weft.sources.imap import folders as folders_module
+from weft.sources.imap import wire
 from weft.sources.imap.config import ImapConfig, ImapCredentials
 from weft.sources.imap.source import ImapSource
 from weft.testing.source_contract import (
@@ -376,6 +378,17 @@ async def test_other_server_gets_no_password(
     with pytest.raises(error):
         await case(script).make().check()
     assert script.commands == []
+
+
+@pytest.mark.parametrize("place", ["CAPABILITY", "LIST", "EXAMINE", "FETCH", "UID FETCH"])
+async def test_answer_without_end_is_not_kept(
+    script: ScriptedMail, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wire, "ANSWER_BYTES_MAX", 200_000)
+    monkeypatch.setattr(folders_module, "BATCH_BYTES", 1_000)
+    script.replies[place] = b"* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\n" * 10_000
+    with pytest.raises(SourceUnavailable, match="more than it was asked for"):
+        await read(script, max_message_size=2_000)
 
 
 async def test_server_without_starttls_gets_no_password(script: ScriptedMail) -> None:
