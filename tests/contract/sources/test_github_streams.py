@@ -1,11 +1,15 @@
 """GitHub with issues, releases and discussions: the contract, and what is particular to them."""
 
+import json
+import re
 from collections.abc import AsyncGenerator
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
+from jsonschema import Draft202012Validator
 
-from tests.support.sources.github import TOKEN
+from tests.support.sources.github import TOKEN, pull
 from tests.support.sources.github_streams import FakeStreams, discussion, issue, release
 from weft.domain.entities import Entity
 from weft.errors import CursorExpired
@@ -22,6 +26,18 @@ from weft.testing.source_contract import (
     last_cursor,
 )
 
+DESCRIPTION = Path(__file__).parents[2] / "fixtures" / "vendors" / "github.json"
+PLACES = {
+    "repository": "/repo$",
+    "branch": "/branches/",
+    "tree": "/git/trees/",
+    "comparison": "/compare/",
+    "pulls": "/pulls$",
+    "issues": "/issues$",
+    "comments": "/comments$",
+    "releases": "/releases$",
+    "discussions": "/graphql$",
+}
 ALL: dict[str, Any] = {
     "repo_name": "me/repo",
     "sync_issues": True,
@@ -135,3 +151,27 @@ async def test_another_choice_of_what_is_synced_lists_everything(hub: FakeStream
         none = make_case(site, config={"repo_name": "me/repo"})
         with pytest.raises(CursorExpired):
             await events_of(none.make(), cursor)
+
+
+@pytest.mark.anyio
+async def test_scripted_answers_have_the_form_of_the_published_description() -> None:
+    answers = json.loads(DESCRIPTION.read_text(encoding="utf-8"))["answers"]
+    hub = FakeStreams({"a.md": b"a\n"}, pulls=[pull(2, "2026-02-02T00:00:00Z")], page_size=100)
+    got: dict[str, bytes] = {}
+
+    def note(asked: HttpRequest) -> HttpReply | None:
+        fits = [name for name, pattern in PLACES.items() if re.search(pattern, asked.path)]
+        got.update({name: hub.route(asked).body for name in fits})
+        return None
+
+    hub.interfere = note
+    async with serve(hub) as site:
+        case = make_case(site, config={**ALL, "sync_pull_requests": True})
+        cursor = last_cursor(await events_of(case.make()))
+        hub.files["b.md"], hub.head = b"b\n", "c2"
+        hub.compared = {"status": "ahead", "files": [{"filename": "b.md"}]}
+        await events_of(case.make(), cursor)
+    assert got.keys() == answers.keys()
+    for name, body in got.items():
+        validator = cast("Any", Draft202012Validator(answers[name]))
+        assert [e.message for e in validator.iter_errors(json.loads(body))] == [], name

@@ -160,6 +160,8 @@ def pull(number: int, updated: str, **more: Any) -> dict[str, Any]:
         "created_at": f"2026-01-{number:02}T00:00:00Z",
         "updated_at": updated,
         "html_url": f"https://github.com/me/repo/pull/{number}",
+        "draft": False,
+        "merged_at": None,
         **more,
     }
 

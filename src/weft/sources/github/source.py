@@ -83,7 +83,7 @@ class GitHubSource(Source[GitHubConfig, GitHubCredentials]):
     cursor_fields = ("last_repository_pushed_at",)
     entity_types = ("repository", "file", "pull_request", "issue", "release", "discussion")
     labels = ("code", "repository", "source control")
-    checked_against = "documentation only"
+    checked_against = "the vendor's published description"
     sleep: ClassVar[Sleep] = staticmethod(anyio.sleep)
     api: Api
     _doubt: str | None = None
