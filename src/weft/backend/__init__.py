@@ -213,8 +213,8 @@ class Ingest(Protocol):
     async def push(self, connection: str, push: Push, *, apply_deletions: bool = False) -> Job:
         """Store a batch, and return its job: ended, or PENDING if the push has ``more``.
 
-        Either all of a batch is stored or nothing, and a batch may be repeated. The first batch of
-        one that replaces all may apply deletions that a former one held. Raises Conflict where the
+        A batch is checked before anything of it is stored, and may be repeated. The first one of a
+        push that replaces all may apply deletions that a former one held. Raises Conflict where the
         connection is of another source, or has another push open (with its job_id).
         """
         ...
