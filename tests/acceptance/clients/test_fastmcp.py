@@ -51,7 +51,7 @@ def client_of(server: HttpServer, transport: str, mode: Any) -> AnyClient:
 
 async def connect_and_search(weft: Caller) -> str:
     """A collection with a connection that has synced and whose entities are found."""
-    listed = await weft.ok("list_sources")
+    listed = await weft.ok("list_sources", limit=100)
     assert {"files", "stub"} <= {item["short_name"] for item in listed["items"]}
     collection = (await weft.ok("create_collection", name="With fastmcp"))["readable_id"]
     made = await weft.ok(

@@ -186,7 +186,7 @@ async def test_stdout_carries_only_json_rpc_whatever_a_source_prints(place: Plac
 async def test_broken_plugin_hides_no_other_source(place: Place) -> None:
     install(place, "broken", "import no_such_module_anywhere", "BrokenSource")
     async with raw_server(place) as server:
-        listed = await server.data("list_sources")
+        listed = await server.data("list_sources", limit=100)
         names = [item["short_name"] for item in listed["items"]]
         assert "stub" in names
         assert "broken" not in names

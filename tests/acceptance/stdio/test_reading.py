@@ -154,7 +154,7 @@ async def test_every_resource_mirrors_its_tool(agent: Agent) -> None:
     connections = await agent.read("weft://connections")
     assert made["id"] in [item["id"] for item in connections["items"]]
     sources = await agent.read("weft://sources")
-    listed = (await agent.ok("list_sources")).data
+    listed = (await agent.ok("list_sources", limit=100)).data
     assert sources["items"] == listed["items"]
     source = await agent.read("weft://sources/stub")
     assert source == (await agent.ok("get_source", short_name="stub")).data

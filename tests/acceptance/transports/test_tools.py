@@ -33,7 +33,7 @@ async def test_all_tools_are_offered_with_title_annotations_and_schemas(agent: A
 
 
 async def test_a_source_is_found_connected_synced_searched_and_deleted(agent: Agent) -> None:
-    listed = await agent.ok("list_sources")
+    listed = await agent.ok("list_sources", limit=100)
     assert {"files", "stub", "secret_stub"} <= {item["short_name"] for item in listed.items}
     source = await agent.ok("get_source", short_name="stub")
     assert "entities" in [field["name"] for field in source.data["config_fields"]]
