@@ -98,7 +98,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        candidates = await self._resolve_permitted(host, port, timeout)
+        candidates = await self.resolve_permitted(host, port, timeout)
         share = None if timeout is None else timeout / len(candidates)
         for address in candidates[:-1]:
             try:
@@ -107,19 +107,11 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
                 continue
         return await self._connect(candidates[-1], port, share, local_address, socket_options)
 
-    async def connect_unix_socket(
-        self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
-    ) -> httpcore.AsyncNetworkStream:
-        del path, timeout, socket_options
-        raise AddressRefused("A source cannot reach a local socket.")
+    async def resolve_permitted(self, host: str, port: int, timeout: float | None) -> list[Address]:
+        """Resolve ``host`` to the addresses that may be connected to, at least one.
 
-    async def sleep(self, seconds: float) -> None:
-        await anyio.sleep(seconds)
-
-    async def _resolve_permitted(
-        self, host: str, port: int, timeout: float | None
-    ) -> list[Address]:
-        """Resolve ``host`` to the addresses that may be connected to, at least one."""
+        Raises AddressRefused, or httpcore's ConnectError or ConnectTimeout.
+        """
         permitted: list[Address] = []
         refusal: AddressRefused | None = None
         for address in await self._look_up(host, port, timeout):
@@ -132,6 +124,15 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         if permitted:
             return permitted[:_CANDIDATES]
         raise refusal or httpcore.ConnectError("the name has no address")
+
+    async def connect_unix_socket(
+        self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
+    ) -> httpcore.AsyncNetworkStream:
+        del path, timeout, socket_options
+        raise AddressRefused("A source cannot reach a local socket.")
+
+    async def sleep(self, seconds: float) -> None:
+        await anyio.sleep(seconds)
 
     async def _look_up(self, host: str, port: int, timeout: float | None) -> list[Address]:
         try:

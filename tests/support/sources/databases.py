@@ -149,8 +149,10 @@ def _find_postgresql() -> Path | None:
 
 
 def _knows_tls(programs: Path) -> bool:
-    asked = [programs / "pg_config", "--configure"]
-    done = subprocess.run(asked, capture_output=True, text=True, check=False)
+    asked = programs / "pg_config"
+    if not asked.is_file():
+        return False
+    done = subprocess.run([asked, "--configure"], capture_output=True, text=True, check=False)
     return "ssl" in done.stdout
 
 

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, Final
 
 from weft.errors import SourceMisconfigured
+from weft.net.transport import tls_context as trusted_context
 from weft.sources.sql.config import SqlCredentials
 
 CONNECT_SECONDS: Final = 10
@@ -83,9 +83,6 @@ def tls_context(sslmode: str, authority: str | None) -> ssl.SSLContext:
 
 
 def read_public_authorities() -> str:
-    """Return the bundled roots and the machine's own, for companies that sign internal hosts."""
-    import certifi
-
-    own = ssl.get_default_verify_paths().cafile
-    files = [Path(certifi.where()), *([Path(own)] if own else [])]
-    return "\n".join(file.read_text(errors="ignore") for file in files)
+    """Return the certificates that the guarded client trusts as well."""
+    found = trusted_context().get_ca_certs(binary_form=True)
+    return "".join(map(ssl.DER_cert_to_PEM_cert, found))

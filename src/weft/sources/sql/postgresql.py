@@ -41,10 +41,12 @@ def open_postgresql(
     authority: str | None,
 ) -> Link:
     """Connect to ``address``; nothing of the operator's own settings for libpq is used."""
+    verifies = sslmode == "verify-full"
     with tempfile.TemporaryDirectory() as folder:
         trusted = Path(folder) / "trusted.pem"
-        # libpq reads certificates from nowhere else than a file.
-        trusted.write_text(authority or read_public_authorities())
+        if verifies:
+            # libpq reads certificates from nowhere else than a file.
+            trusted.write_text(authority or read_public_authorities())
         raw = psycopg.connect(
             host=server.host,
             hostaddr=str(address),
@@ -55,7 +57,7 @@ def open_postgresql(
             password=password_of(credentials),
             passfile=os.devnull,
             sslmode=sslmode,
-            sslrootcert=str(trusted) if sslmode == "verify-full" else "",
+            sslrootcert=str(trusted) if verifies else "",
             sslcertmode="disable",
             gssencmode="disable",
             options="",

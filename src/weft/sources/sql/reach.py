@@ -1,18 +1,16 @@
 """Find the addresses of a server that may be connected to, and with which TLS."""
 
 from collections.abc import Collection
-from ipaddress import ip_address
 from typing import Final
 
-import anyio
+import httpcore
 
 from weft.errors import NotPermitted, SourceUnavailable
-from weft.net.addresses import Address, AddressRefused, AllowList, check_address
-from weft.net.transport import Resolve, resolve_name
+from weft.net.addresses import Address, AllowList
+from weft.net.transport import GuardedBackend, Resolve, resolve_name
 from weft.sources.sql.config import Server, SslMode
 
 _RESOLVE_SECONDS: Final = 10
-_CANDIDATES: Final = 4
 
 
 async def find_ways(
@@ -27,32 +25,17 @@ async def find_ways(
     the password unencrypted and that the operator did not name.
     """
     allowed = AllowList.parse(allow_hosts)
-    ways: list[tuple[Address, SslMode]] = []
-    refusal: AddressRefused | None = None
-    for address in await _look_up(server, resolve):
-        try:
-            check_address(server.host, server.port, address, allowed)
-        except AddressRefused as error:
-            refusal = error
-        else:
-            is_named = allowed.permits(server.host, server.port, address)
-            ways.append((address, _mode(server, sslmode, is_named=is_named)))
-    if not ways:
-        raise refusal or SourceUnavailable(f"{server.host} has no address.")
-    return ways[:_CANDIDATES]
-
-
-async def _look_up(server: Server, resolve: Resolve) -> list[Address]:
+    host, port = server.host, server.port
     try:
-        return [ip_address(server.host)]
-    except ValueError:
-        pass
-    try:
-        with anyio.fail_after(_RESOLVE_SECONDS):
-            found = await resolve(server.host, server.port)
-    except (OSError, UnicodeError, TimeoutError):
-        raise SourceUnavailable(f"{server.host} could not be found.") from None
-    return [ip_address(text) for text in dict.fromkeys(found)]
+        found = await GuardedBackend(allowed, resolve).resolve_permitted(
+            host, port, _RESOLVE_SECONDS
+        )
+    except (httpcore.ConnectError, httpcore.ConnectTimeout):
+        raise SourceUnavailable(f"{host} could not be found.") from None
+    return [
+        (address, _mode(server, sslmode, is_named=allowed.permits(host, port, address)))
+        for address in found
+    ]
 
 
 def _mode(server: Server, sslmode: SslMode, *, is_named: bool) -> SslMode:
