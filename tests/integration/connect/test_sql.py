@@ -31,6 +31,8 @@ from weft.errors import (
 from weft.local.auth.named_secrets import NamedSecrets
 from weft.net.client import http_factory
 from weft.sources.base import Complete, Event, SourceContext
+from weft.sources.sql import mysql
+from weft.sources.sql import postgresql as postgres
 from weft.sources.sql.config import SqlConfig, SqlCredentials
 from weft.sources.sql.source import SqlSource
 from weft.testing.source_contract import events_of, id_of
@@ -270,6 +272,16 @@ async def list_until_cut(server: DatabaseServer, found: list[Event]) -> None:
             if not found:
                 end_connection(server)
             found.append(event)
+
+
+async def test_statement_that_takes_too_long_is_given_up(
+    server: DatabaseServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for driver in (postgres, mysql):
+        monkeypatch.setattr(driver, "STATEMENT_SECONDS", 0.2)
+    nap = "pg_sleep(600)::text" if server.scheme == "postgresql" else "sleep(600)"
+    with pytest.raises(SourceUnavailable):
+        await events_of(source(server, query=f"select {nap} as id", id_column="id"))
 
 
 async def test_server_that_hangs_does_not_hold_up_a_cancelled_sync(server: DatabaseServer) -> None:

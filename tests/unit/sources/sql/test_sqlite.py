@@ -9,9 +9,9 @@ import pytest
 
 from weft.domain.base import Json
 from weft.domain.entities import Entity
-from weft.errors import ConnectionFault, NotPermitted, SourceMisconfigured
+from weft.errors import ConnectionFault, NotPermitted, SourceMisconfigured, SourceUnavailable
 from weft.sources.base import Complete, Event, Skipped
-from weft.sources.sql import connect
+from weft.sources.sql import connect, sqlite
 from weft.sources.sql.config import SqlConfig, SqlCredentials
 from weft.sources.sql.source import SqlSource
 from weft.testing.source_contract import events_of, last_cursor, offline_context
@@ -19,6 +19,10 @@ from weft.testing.source_contract import events_of, last_cursor, offline_context
 pytestmark = pytest.mark.anyio
 
 CANCEL_SECONDS = 5
+ENDLESS = (
+    "create view endless as with recursive n(x) as (select 1 union all select x + 1 from n)"
+    " select x as id from n where x < 0"
+)
 
 
 class Shop:
@@ -332,11 +336,15 @@ async def test_table_that_is_gone_is_doubted(shop: Shop) -> None:
     assert last.doubt is not None
 
 
+async def test_view_without_an_end_is_given_up(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.run(ENDLESS)
+    monkeypatch.setattr(sqlite, "STATEMENT_SECONDS", 0)
+    with pytest.raises(SourceUnavailable, match="too long"):
+        await shop.read(tables=["endless"], id_column="id")
+
+
 async def test_view_without_an_end_does_not_hold_up_a_cancelled_sync(shop: Shop) -> None:
-    shop.run(
-        "create view endless as with recursive n(x) as (select 1 union all select x + 1 from n)"
-        " select x as id from n where x < 0"
-    )
+    shop.run(ENDLESS)
     with anyio.fail_after(CANCEL_SECONDS):
         with anyio.move_on_after(0.1) as cancelled:
             await shop.read(tables=["endless"], id_column="id")
