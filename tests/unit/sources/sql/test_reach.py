@@ -8,7 +8,7 @@ import pytest
 from anyio.abc import SocketStream
 
 from tests.support.patience import wait_until
-from weft.errors import AuthenticationFailed, NotPermitted, SourceMisconfigured
+from weft.errors import AuthenticationFailed, NotPermitted, SourceMisconfigured, WeftError
 from weft.net.transport import Resolve
 from weft.sources.base import SourceContext
 from weft.sources.sql import reach
@@ -120,6 +120,34 @@ async def test_server_that_says_nothing_does_not_hold_up_a_cancelled_sync(
             group.start_soon(_list, source(f"{scheme}://127.0.0.1:{port}/shop", "127.0.0.1"))
             await wait_until(lambda: bool(streams))
             group.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n",
+        b"\0" * 300,
+        b"\x4a\0\0\0\x0a5.5.5-x\0" + b"\xff" * 66,
+        b"\xff\xff\xff\0" + b"\xfb/etc/passwd",
+        b"E\0\0\0\x7fSFATAL\0C28P01\0Mcanary\0\0",
+        b"R\xff\xff\xff\xff",
+        b"",
+    ],
+)
+async def test_server_that_is_no_database_is_told_as_such(scheme: str, answer: bytes) -> None:
+    async def accept(stream: SocketStream) -> None:
+        async with stream:
+            await stream.send(answer)
+
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    async with listener, anyio.create_task_group() as group:
+        group.start_soon(listener.serve, accept)
+        port = listener.extra(anyio.abc.SocketAttribute.local_port)
+        with pytest.raises(WeftError) as refused:
+            await source(f"{scheme}://127.0.0.1:{port}/shop", "127.0.0.1").check()
+        assert not [word for word in ("canary", "correct-horse") if word in str(refused.value)]
+        group.cancel_scope.cancel()
 
 
 async def _list(listed: SqlSource) -> None:
