@@ -19,15 +19,21 @@ TYPE_MAX_CHARS: Final = 60
 URL_MAX_CHARS: Final = 2_000
 BREADCRUMBS_MAX: Final = 50
 DEFAULT_TYPE: Final = "document"
-HOW_TO_PUSH: Final = (
-    "Its content is pushed: the user runs `weft push CONNECTION FILE`, or a program sends it to "
-    "POST /source-connections/{id}/entities over HTTP."
-)
 HOW_TO_APPLY: Final = (
     "If they should go, have everything else pushed again, with `weft push --replace "
     "--apply-deletions`, or with replace and ?apply_deletions=true over HTTP. If not, a push that "
     "names them again ends this."
 )
+
+
+def how_to_push(connection_id: str | None = None) -> str:
+    """Say how content gets into a connection."""
+    name, place = connection_id or "CONNECTION", connection_id or "{id}"
+    return (
+        f"Its content is pushed: the user runs `weft push {name} FILE`, or a program sends it to "
+        f"POST /source-connections/{place}/entities over HTTP."
+    )
+
 
 EntityId = Annotated[str, Field(min_length=1, max_length=ID_MAX_CHARS)]
 _Line = Annotated[str, Field(max_length=TITLE_MAX_CHARS)]

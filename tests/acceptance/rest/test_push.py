@@ -40,8 +40,8 @@ async def test_agent_connects_and_finds_what_a_program_pushes(server: HttpServer
         found = await agent.ok("list_sources", query="push my own data")
         assert found.data["items"][0]["short_name"] == "ingest"
         made = await agent.ok("create_connection", short_name="ingest", name="Pushed things")
-        assert "/source-connections/{id}/entities" in made.text
         connection = made.data["id"]
+        assert f"POST /source-connections/{connection}/entities" in made.text
         answer = await send(
             server, connection, {"entities": [make("plan", "The zeppelin lands in May.")]}
         )
@@ -51,6 +51,8 @@ async def test_agent_connects_and_finds_what_a_program_pushes(server: HttpServer
         hits = (await agent.ok("search", query="zeppelin")).data["hits"]
         assert [hit["untrusted"]["title"] for hit in hits] == ["Plan"]
         assert (await agent.job(job["id"]))["entities_inserted"] == 1
+        shown = await agent.ok("get_connection", connection_id=connection)
+        assert "schedule: none, it holds what is pushed to it" in shown.text
         assert "nothing to pull" in await agent.expect_refusal("run_sync", connection_id=connection)
 
         begun = await send(

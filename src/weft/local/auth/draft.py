@@ -13,7 +13,7 @@ from weft.domain.connections import (
     validate_description,
     validate_name,
 )
-from weft.domain.pushing import HOW_TO_PUSH, INGEST
+from weft.domain.pushing import INGEST, how_to_push
 from weft.domain.schedules import (
     Schedule,
     ScheduleSpec,
@@ -71,7 +71,7 @@ def draft_schedule(
         raise InvalidInput(
             "A connection that is pushed to has no schedule: there is nothing to pull.",
             field="schedule",
-            hint=HOW_TO_PUSH,
+            hint=how_to_push(),
         )
     if spec.paused_until is not None:
         refuse_pause_out_of_range(merged, now)

@@ -6,7 +6,7 @@ from weft.backend import LIST_LIMIT_DEFAULT, Jobs, validate_limit
 from weft.domain.base import Page
 from weft.domain.connections import Connection, ConnectionStatus
 from weft.domain.jobs import RUN_DEFAULTS, Job, JobStatus, JobTrigger, LogLine, RunOptions
-from weft.domain.pushing import HOW_TO_APPLY, HOW_TO_PUSH, INGEST
+from weft.domain.pushing import HOW_TO_APPLY, INGEST, how_to_push
 from weft.errors import Conflict, NotFound
 from weft.local.auth.credentials import load_ref
 from weft.local.engine import Engine
@@ -39,7 +39,7 @@ class LocalJobs(Jobs):
             raise Conflict(
                 "There is nothing to pull: this connection holds what is pushed to it.",
                 field="connection_id",
-                hint=HOW_TO_APPLY if options.agreed_deletions else HOW_TO_PUSH,
+                hint=HOW_TO_APPLY if options.agreed_deletions else how_to_push(connection.id),
             )
         if connection.status is ConnectionStatus.PENDING_AUTH:
             raise Conflict(

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from weft.domain.connections import Connection, ConnectionStatus
+from weft.domain.pushing import INGEST
 from weft.domain.schedules import Schedule, localize
 from weft.server.render.structured import timestamp
 from weft.server.render.untrusted import one_line
@@ -14,6 +15,8 @@ def schedule_text(connection: Connection) -> str:
     is_told = "schedule" in connection.model_fields_set
     if not is_told and connection.status is ConnectionStatus.PENDING_AUTH:
         return "what the API chooses once the connection is authorised, most often daily"
+    if connection.short_name == INGEST:
+        return "none, it holds what is pushed to it"
     if schedule is None or not (schedule.continuous or schedule.cron):
         return "none, syncs only when run_sync is called"
     parts = (

@@ -15,7 +15,7 @@ from weft.domain.jobs import (
     diagnosis_of,
     shortfall_of,
 )
-from weft.domain.pushing import HOW_TO_PUSH, INGEST
+from weft.domain.pushing import INGEST, how_to_push
 from weft.domain.text.words import agree, quantity
 from weft.errors import ErrorCategory
 from weft.server.render.schedules import schedule_text, upcoming_text
@@ -159,7 +159,7 @@ def _next_steps(connection: Connection) -> list[str]:
             )
         ]
     if _never_synced(connection) and connection.short_name == INGEST:
-        return [f"Nothing was pushed to it yet. {HOW_TO_PUSH}"]
+        return [f"Nothing was pushed to it yet. {how_to_push(connection.id)}"]
     if _never_synced(connection):
         return [f"It has not synced yet: run_sync(connection_id='{connection.id}') starts it now."]
     if connection.status not in (ConnectionStatus.PENDING_AUTH, ConnectionStatus.NEEDS_REAUTH):
