@@ -17,12 +17,13 @@ from weft.testing.source_contract import Change, SourceCase, SourceContract
 SCHEMA = (
     "drop table if exists customers, notes",
     """create table customers (id int primary key, name text, password_hash text, photo blob,
-        updated_at datetime(6) not null, seen date, extra json, mood enum('good', 'bad'))""",
+        updated_at datetime(6) not null, seen date, extra json, mood enum('good', 'bad'),
+        spot point)""",
     """create table notes (code varchar(20), part int, body longtext, updated_at datetime not null,
         primary key (code, part))""",
     """insert into customers values
-        (1, 'Ada', 'x', x'00', '2026-01-01 10:00', null, '{"k": 1}', 'good'),
-        (2, 'Bob\x07', 'y', null, '2026-01-02 10:00', '2026-01-01', null, null)""",
+        (1, 'Ada', 'x', x'00', '2026-01-01 10:00', null, '{"k": 1}', 'good', point(1, 2)),
+        (2, 'Bob\x07', 'y', null, '2026-01-02 10:00', '2026-01-01', null, null, null)""",
     """insert into notes values ('a/b', 1, 'hidden \u202etext', '2026-01-03 10:00'),
         ('c', 2, '100% plain :not_a_parameter', '2026-01-04 10:00')""",
     "grant select on shop.* to reader@'%'",
@@ -71,7 +72,7 @@ class TestMariadb(SourceContract):
 
         async def mutate() -> Change:
             server.run(
-                "insert into customers values (3, 'Cy', 'z', null, '2026-02-01', null, null, null)",
+                "insert into customers (id, name, updated_at) values (3, 'Cy', '2026-02-01')",
                 "update notes set body = 'changed', updated_at = '2026-02-02' where code = 'c'",
             )
             return Change(changed)

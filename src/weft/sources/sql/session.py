@@ -6,6 +6,7 @@ cancel is to end its socket, which wakes the thread that waits for it.
 
 import logging
 import threading
+import warnings
 from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -48,8 +49,12 @@ class Session:
     def connect(self, open_link: Callable[[], Link]) -> None:
         """Open the connection and begin the transaction."""
         from sqlalchemy import create_engine
+        from sqlalchemy.exc import SAWarning
         from sqlalchemy.pool import NullPool
 
+        # Values of unknown types are read as they are; to warn of one would print its name, which
+        # a stranger chose.
+        warnings.filterwarnings("ignore", category=SAWarning)
         link = open_link()
         self._link, self._dialect = link, link.dialect
         with self._closing_on_error():
