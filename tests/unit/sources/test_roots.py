@@ -206,6 +206,17 @@ def test_pipe_is_refused_at_once(root: Path, tree: Tree) -> None:
         tree.open_file(("pipe",))
 
 
+def test_only_a_plain_file_is_identified(root: Path, outside: Path, tree: Tree) -> None:
+    found = (root / "docs/a.txt").stat()
+    assert tree.identify_file(("docs", "a.txt")) == (found.st_dev, found.st_ino)
+    (root / "file").symlink_to(outside / "a.txt")
+    (root / "folder").symlink_to(outside)
+    os.mkfifo(root / "pipe")
+    for parts in (("file",), ("folder", "a.txt"), ("pipe",), ("docs",), ("..",)):
+        with pytest.raises(NotInside):
+            tree.identify_file(parts)
+
+
 def test_folder_is_no_file(tree: Tree) -> None:
     with pytest.raises(NotInside):
         tree.open_file(("docs",))
