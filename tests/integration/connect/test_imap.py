@@ -17,7 +17,7 @@ CONTEXT = SourceContext(http=no_network, allow_hosts=frozenset({"127.0.0.1"}))
 
 
 async def test_mailbox_is_searchable_in_four_calls_and_follows_what_goes(tmp_path: Path) -> None:
-    async with serve_mail() as server, open_agent(tmp_path, ImapSource, CONTEXT) as agent:
+    async with serve_mail() as server, open_agent(tmp_path, ImapSource, context=CONTEXT) as agent:
         await server.add("INBOX", mail("Lunch", "about walruses"), mail("Tea", "about otters"))
         await agent.call("get_source", short_name="imap")
         made = await agent.call(
@@ -43,7 +43,7 @@ async def test_mailbox_is_searchable_in_four_calls_and_follows_what_goes(tmp_pat
 
 
 async def test_pattern_that_fits_no_folder_is_told_before_any_sync(tmp_path: Path) -> None:
-    async with serve_mail() as server, open_agent(tmp_path, ImapSource, CONTEXT) as agent:
+    async with serve_mail() as server, open_agent(tmp_path, ImapSource, context=CONTEXT) as agent:
         await server.add("Projects", mail("Lunch"))
         made = await agent.call(
             "create_connection",
@@ -66,7 +66,7 @@ async def test_host_that_the_operator_does_not_allow_is_refused_with_the_setting
     tmp_path: Path,
 ) -> None:
     context = replace(CONTEXT, allow_hosts=frozenset())
-    async with serve_mail() as server, open_agent(tmp_path, ImapSource, context) as agent:
+    async with serve_mail() as server, open_agent(tmp_path, ImapSource, context=context) as agent:
         refused = await agent.refuse(
             "create_connection",
             short_name="imap",

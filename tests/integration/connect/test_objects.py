@@ -23,7 +23,7 @@ KEYS = {"access_key_id": KEY_ID, "secret_access_key": SECRET}
 @pytest.fixture
 async def agent(tmp_path: Path) -> AsyncGenerator[Agent]:
     context = SourceContext(http=http_factory({"127.0.0.1"}, clock=NO_WAIT))
-    async with open_agent(tmp_path, ObjectsSource, context) as opened:
+    async with open_agent(tmp_path, ObjectsSource, context=context) as opened:
         yield opened
 
 

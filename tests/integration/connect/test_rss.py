@@ -20,7 +20,7 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 async def agent(tmp_path: Path) -> AsyncGenerator[Agent]:
     context = SourceContext(http=http_factory({"127.0.0.1"}, clock=NO_WAIT))
-    async with open_agent(tmp_path, RssSource, context) as opened:
+    async with open_agent(tmp_path, RssSource, context=context) as opened:
         yield opened
 
 

@@ -85,7 +85,7 @@ def source(server: DatabaseServer, *hosts: str, **config: Any) -> SqlSource:
 
 @asynccontextmanager
 async def agent_of(home: Path, context: SourceContext) -> AsyncGenerator[Agent]:
-    async with open_agent(home, SqlSource, context) as opened:
+    async with open_agent(home, SqlSource, context=context) as opened:
         yield opened
 
 

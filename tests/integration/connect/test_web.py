@@ -22,7 +22,7 @@ SHELL = '<title>App</title><div id="root"></div><script src="/app.js"></script>'
 @pytest.fixture
 async def agent(tmp_path: Path) -> AsyncGenerator[Agent]:
     context = SourceContext(http=http_factory({"127.0.0.1"}, clock=NO_WAIT))
-    async with open_agent(tmp_path, WebSource, context) as opened:
+    async with open_agent(tmp_path, WebSource, context=context) as opened:
         yield opened
 
 

@@ -53,12 +53,11 @@ class Agent:
 
 @asynccontextmanager
 async def open_agent(
-    home: Path, source: type[AnySource], context: SourceContext
+    home: Path, *sources: type[AnySource], context: SourceContext
 ) -> AsyncGenerator[Agent]:
-    """Open a server that knows this source, and an agent at it."""
-    async with open_embedded(
-        home, sources={source.short_name: source}, context=context
-    ) as embedded:
+    """Open a server that knows these sources, and an agent at it."""
+    kinds = {source.short_name: source for source in sources}
+    async with open_embedded(home, sources=kinds, context=context) as embedded:
         server = build_server(lambda _: embedded.backend, version="1")
         async with Client(server) as client:
             yield Agent(client, embedded)

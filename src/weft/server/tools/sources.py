@@ -25,8 +25,8 @@ from weft.server.tools.parameters import Cursor, FilterRef, Limit, ShortName
 @tool(
     "List sources",
     "Kinds of systems that can be connected (files, git, GitHub, …), with what each needs. query"
-    " finds some by words: mail, tickets. Start here to connect something new; list_connections"
-    " shows what is connected.",
+    " finds some by words: mail, tickets; one alone is shown as get_source does. Start here to"
+    " connect something new; list_connections shows what is connected.",
     reads=True,
     quick=True,
 )
@@ -41,6 +41,14 @@ async def list_sources(
             step = "list_sources with another word, or without query for all."
             text = f"No source fits. {found.note}"
             return reply(text, page_out([], found), next_step=step)
+        if query and found.total == 1:
+            [only] = found.items
+            source = await call.backend.sources.get(only.short_name)
+            return reply(
+                f"1 source fits:\n{source_text(source)}",
+                page_out([{**source_brief(source), **to_plain(source)}], found),
+                next_step=f"create_connection(short_name='{source.short_name}', …).",
+            )
         fitting = f" {agree(found.total, 'fits', 'fit')}" if query else ""
         lines = [f"{quantity(found.total, 'source')}{fitting}:", *map(source_line, found.items)]
         if found.others:

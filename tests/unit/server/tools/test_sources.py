@@ -72,9 +72,20 @@ async def test_list_stays_within_the_limit_of_results(
 
 async def test_words_find_sources(connect: Connect, backend: FakeBackend) -> None:
     add_sources(backend, 62)
+    text, data = await good(connect, "list_sources", query="system")
+    assert text.startswith("62 sources fit:")
+    assert "Next: get_source" in text
     text, data = await good(connect, "list_sources", query="label7")
     assert text.startswith("1 source fits:")
     assert [item["short_name"] for item in data["items"]] == ["source_07"]
+
+
+async def test_only_source_that_fits_is_shown_with_all_its_fields(connect: Connect) -> None:
+    text, data = await good(connect, "list_sources", query="github")
+    shown, full = await good(connect, "get_source", short_name="github")
+    assert shown in text
+    assert full.items() <= data["items"][0].items()
+    assert "Next: create_connection(short_name='github'" in text
 
 
 async def test_word_that_fits_nothing_leads_to_near_names_and_other_ways(connect: Connect) -> None:
