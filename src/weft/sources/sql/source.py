@@ -86,7 +86,7 @@ class SqlSource(Source[SqlConfig, SqlCredentials]):
         """Connect, and look up what would be read."""
         async with open_session() as (session, runner):
             await self._connect(session, runner)
-            plan = await runner.run(lambda: self._plan(session), "the catalogue", self._field)
+            plan = await self._find_plan(session, runner)
         database = self._server.database if self._server else cast("str", self.config.path)
         what = "the query's columns" if self.config.query else f"{len(plan.tables)} tables"
         return f"{session.kind} database {clean_line(database)}: {what}"
@@ -95,7 +95,7 @@ class SqlSource(Source[SqlConfig, SqlCredentials]):
         """Name the rows by their keys; their texts may yet turn out to be too long."""
         async with open_session() as (session, runner):
             await self._connect(session, runner)
-            plan = await runner.run(lambda: self._plan(session), "the catalogue", self._field)
+            plan = await self._find_plan(session, runner)
             for table in plan.tables:
                 # The columns of a query are as it gives them.
                 named = table if self.config.query else replace(table, columns=table.key_columns)
@@ -116,7 +116,7 @@ class SqlSource(Source[SqlConfig, SqlCredentials]):
         known = self._read_cursor(self.context.last_cursor) or {}
         async with open_session() as (session, runner):
             await self._connect(session, runner)
-            plan = await runner.run(lambda: self._plan(session), "the catalogue", self._field)
+            plan = await self._find_plan(session, runner)
             for label, reason in plan.skipped:
                 yield Skipped(clean_line(label) or "table", reason)
             left: dict[str, Json] = {}
@@ -136,10 +136,6 @@ class SqlSource(Source[SqlConfig, SqlCredentials]):
     @property
     def _server(self) -> Server | None:
         return self.config.server
-
-    @property
-    def _field(self) -> str:
-        return "query" if self.config.query else "tables"
 
     def _read_cursor(self, cursor: Json | None) -> dict[str, Json] | None:
         """Return what a cursor says of each table; None if it is not of this configuration."""
@@ -173,6 +169,10 @@ class SqlSource(Source[SqlConfig, SqlCredentials]):
                     raise
             else:
                 return
+
+    async def _find_plan(self, session: Session, runner: SessionRunner) -> Plan:
+        what, field = ("the query", "query") if self.config.query else ("the catalogue", "tables")
+        return await runner.run(partial(self._plan, session), what, field)
 
     def _plan(self, session: Session) -> Plan:
         if self.config.query is None:

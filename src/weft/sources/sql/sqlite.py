@@ -24,6 +24,11 @@ _SQLITE_ACTIONS: Final = frozenset(
         sqlite3.SQLITE_TRANSACTION,
     }
 )
+# Some builds have them: they take addresses of memory, or reach files and programs.
+_DANGEROUS_FUNCTIONS: Final = frozenset(
+    {"fts3_tokenizer", "load_extension", "icu_load_collation", "readfile", "writefile", "edit"}
+    | {"fsdir", "lsmode", "zipfile"}
+)
 _SQLITE_PRAGMAS: Final = frozenset(
     {"table_info", "table_xinfo", "table_list", "index_list", "index_info", "index_xinfo"}
     | {"foreign_key_list", "database_list", "read_uncommitted"}
@@ -98,11 +103,13 @@ class _Deadline:
 
 
 def _authorize_reading(
-    action: int, first: str | None, _second: str | None, _database: str | None, _by: str | None
+    action: int, first: str | None, second: str | None, _database: str | None, _by: str | None
 ) -> int:
     allowed = action in _SQLITE_ACTIONS or (
         action == sqlite3.SQLITE_PRAGMA and first in _SQLITE_PRAGMAS
     )
+    if action == sqlite3.SQLITE_FUNCTION and (second or "").lower() in _DANGEROUS_FUNCTIONS:
+        allowed = False
     return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY
 
 

@@ -208,6 +208,7 @@ async def test_query_is_read(shop: Shop) -> None:
         "select 1 as id) as x union select * from (pragma query_only = 0",
         "attach database 'other.db' as id",
         "select load_extension('x') as id",
+        "select fts3_tokenizer('simple', x'4141414141414141') as id",
         "select name as id from pragma_function_list",
         "select 1 as id where :unbound",
         "select nothing from nowhere",
