@@ -23,6 +23,7 @@ from weft.sources.base import (
     SourceContext,
     Unchanged,
 )
+from weft.sources.imap.message import MailText, parse_message
 from weft.sources.services.google import gmail
 from weft.sources.services.google.gmail import GmailConfig, GmailSource
 from weft.testing.http_faults import NO_WAIT, Answer, HttpFaults, wait_not
@@ -68,6 +69,17 @@ def too_fast(_: Answer) -> Answer:
     return Answer(reply.status, dict(reply.headers), reply.body)
 
 
+@pytest.fixture
+def no_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parse in this process: each test would start a child of its own."""
+
+    async def read(content: bytes) -> MailText:
+        return parse_message(content)
+
+    monkeypatch.setattr(gmail, "read_message", read)
+
+
+@pytest.mark.usefixtures("no_child")
 class TestGmail(SourceContract):
     @pytest.fixture
     async def case(self) -> AsyncGenerator[SourceCase]:
@@ -101,7 +113,7 @@ async def box() -> FakeGmail:
 
 
 @pytest.fixture
-async def site(box: FakeGmail) -> AsyncGenerator[Site]:
+async def site(box: FakeGmail, no_child: None) -> AsyncGenerator[Site]:
     described = Described("gmail", box, HOME)
     async with serve(described) as site:
         yield site
@@ -139,9 +151,10 @@ async def test_message_tells_who_wrote_in_which_thread(box: FakeGmail, site: Sit
     assert str(message.updated_at) == "2026-03-03 00:00:00+00:00"
 
 
-async def test_attachments_are_read_with_the_message(box: FakeGmail, site: Site) -> None:
+async def test_attachments_are_read_with_the_message(box: FakeGmail) -> None:
     box.put("m1", mail("Plan", "See below.", plan_txt=b"Boil water."), "INBOX")
-    [found] = entities(await events_of(make_case(site).make())).values()
+    async with serve(box) as site:
+        [found] = entities(await events_of(make_case(site).make())).values()
     assert "Boil water." in found.text
     assert found.metadata["attachments"] == ["plan.txt"]
 
