@@ -64,13 +64,17 @@ def make_case(site: Site, **more: Any) -> SourceCase:
     )
 
 
-def fill(drive: FakeDrive) -> None:
+def fill_own(drive: FakeDrive) -> None:
     drive.put(file("fSpecs", FOLDER, "Specs"))
     drive.put(file("fOld", FOLDER, "Old", "fSpecs"))
     drive.put(file("dTea", DOCUMENT, "Tea\u202e", "fOld"), b"# Tea\n\nBoil\x07 water.\n")
-    drive.put(file("sPour", SLIDES, "Pour", "0Bteam", driveId="0Bteam"), b"Pour it slowly.")
     drive.put(file("tNote", PLAIN, "note.txt"), b"Leaves, not bags.")
     drive.put(file("tShared", PLAIN, "z.txt", ""), b"From a friend.")
+
+
+def fill(drive: FakeDrive) -> None:
+    fill_own(drive)
+    drive.put(file("sPour", SLIDES, "Pour", "0Bteam", driveId="0Bteam"), b"Pour it slowly.")
     drive.put(file("lTea", f"{OWN}shortcut", "Tea, a shortcut"))
 
 
@@ -87,7 +91,7 @@ class TestGoogleDrive(SourceContract):
     @pytest.fixture
     async def case(self) -> AsyncGenerator[SourceCase]:
         drive = FakeDrive()
-        fill(drive)
+        fill_own(drive)
         described = Described("google_drive", drive, "/drive/v3")
 
         async def mutate() -> Change:
@@ -190,7 +194,7 @@ async def test_what_holds_no_text_or_is_not_given_is_skipped_for_its_reason(
     drive.put(file("long", PLAIN, "long.txt", size=str(2**30)), b"x")
     drive.put(file("held", PLAIN, "held.txt", capabilities={"canDownload": False}), b"x")
     drive.put(file("book", DOCUMENT, "Book"), b"x")
-    drive.too_large.add("book")
+    drive.too_large |= {("book", "text/markdown"), ("book", PLAIN)}
     events = await events_of(make_case(site).make())
     assert skipped(events) == {
         "file:form": "a Google form has no text",
@@ -203,6 +207,15 @@ async def test_what_holds_no_text_or_is_not_given_is_skipped_for_its_reason(
     }
     assert isinstance(events[-1], Complete)
     assert not [asked for asked in site.targets if "alt=media" in asked]
+
+
+async def test_document_whose_pictures_are_too_large_is_read_as_plain_text(
+    drive: FakeDrive, site: Site
+) -> None:
+    drive.put(file("book", DOCUMENT, "Book"), b"All about tea.")
+    drive.too_large.add(("book", "text/markdown"))
+    events = await events_of(make_case(site).make())
+    assert entities(events)["file:book"].text == "All about tea."
 
 
 async def test_content_that_is_not_the_listed_one_is_not_stored(

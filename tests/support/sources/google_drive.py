@@ -47,12 +47,12 @@ def file(key: str, kind: str, name: str, parent: str = "0Aroot", **more: Any) ->
 class FakeDrive:
     """``files`` are all that the account sees, folders too, and ``contents`` what is in them.
 
-    Exports that are in ``too_large`` are refused. ``log`` holds the changes.
+    Exports of a file in a format that are in ``too_large`` are refused. ``log`` holds the changes.
     """
 
     files: dict[str, Record] = field(default_factory=dict[str, Record])
     contents: dict[str, bytes] = field(default_factory=dict[str, bytes])
-    too_large: set[str] = field(default_factory=set[str])
+    too_large: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
     hidden: dict[str, Record] = field(
         default_factory=lambda: {"0Aroot": {"id": "0Aroot", "name": "My Drive"}}
     )
@@ -106,7 +106,7 @@ class FakeDrive:
             case ["files", key]:
                 return self._get("0Aroot" if key == "root" else key, request)
             case ["files", key, "export"] if key in self.contents:
-                if key in self.too_large:
+                if (key, request.query["mimeType"]) in self.too_large:
                     return refuse(403, "exportSizeLimitExceeded", "This file is too large.")
                 return HttpReply(
                     200, self.contents[key], {"content-type": request.query["mimeType"]}

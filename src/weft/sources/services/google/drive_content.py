@@ -23,10 +23,11 @@ EXPORT_BYTES_MAX: Final = 11 * 1024 * 1024
 _OWN: Final = "application/vnd.google-apps."
 FOLDER, SHORTCUT = f"{_OWN}folder", f"{_OWN}shortcut"
 _SHEETS: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+# Markdown holds the pictures too, so it may be too large where plain text is not.
 _EXPORTS: Final = {
-    f"{_OWN}document": "text/markdown",
-    f"{_OWN}presentation": "text/plain",
-    f"{_OWN}spreadsheet": _SHEETS,
+    f"{_OWN}document": ("text/markdown", "text/plain"),
+    f"{_OWN}presentation": ("text/plain",),
+    f"{_OWN}spreadsheet": (_SHEETS,),
 }
 _NO_TEXT: Final = ("image/", "video/", "audio/", "font/")
 _PICTURES: Final = re.compile(r"^\[image\d+\]: <data:[^>\n]*>[ \t]*$", re.MULTILINE)
@@ -52,10 +53,10 @@ async def read_content(api: Api, file: Record) -> Record | None:
     if reason is not None:
         raise Unreadable(reason)
     place = f"/files/{quote(line_of(file.get('id')), safe='')}"
-    kind = _EXPORTS.get(line_of(file.get("mimeType")))
+    kinds = _EXPORTS.get(line_of(file.get("mimeType")))
     try:
-        if kind is not None:
-            return {**file, **_read_export(kind, file, await _export(api, place, kind))}
+        if kinds is not None:
+            return {**file, **await _export(api, place, file, kinds)}
         content = await _download(api, place, _limit_of(file))
     except Missing:
         return None
@@ -116,13 +117,21 @@ def size_of(file: Record) -> int | None:
     return int(size) if size.isdecimal() else None
 
 
-async def _export(api: Api, place: str, kind: str) -> bytes:
-    return await api.download(
-        f"{place}/export",
-        what="a document",
-        params={"mimeType": kind},
-        bytes_max=EXPORT_BYTES_MAX,
-    )
+async def _export(api: Api, place: str, file: Record, kinds: tuple[str, ...]) -> Record:
+    """Return what is given in the first of these formats. Raises Refused if none is."""
+    kind, *others = kinds
+    try:
+        content = await api.download(
+            f"{place}/export",
+            what="a document",
+            params={"mimeType": kind},
+            bytes_max=EXPORT_BYTES_MAX,
+        )
+    except Refused:
+        if not others:
+            raise
+        return await _export(api, place, file, tuple(others))
+    return _read_export(kind, file, content)
 
 
 async def _download(api: Api, place: str, limit: int) -> bytes:
