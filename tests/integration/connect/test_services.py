@@ -17,6 +17,8 @@ from tests.support.sources import (
     github,
     github_streams,
     gitlab,
+    gmail,
+    google_drive,
     hubspot,
     linear,
     notion,
@@ -108,6 +110,35 @@ def make_gitlab() -> Service:
         change=lambda: hub.issues.append(new),
         finds_later="otters",
         path="/api/v4",
+    )
+
+
+def make_gmail() -> Service:
+    box = gmail.FakeGmail()
+    box.put("m1", gmail.mail("Tea", "About walruses"), "INBOX")
+    return Service(
+        "my Google Mail",
+        box,
+        "correct-horse",
+        finds="walruses",
+        change=lambda: box.put("m2", gmail.mail("Otters got in", "Help."), "INBOX", day=2),
+        finds_later="otters",
+        path="/gmail/v1/users/me",
+    )
+
+
+def make_google_drive() -> Service:
+    drive = google_drive.FakeDrive()
+    old, new = (google_drive.file(key, google_drive.DOCUMENT, key) for key in ("Tea", "Otters"))
+    drive.put(old, b"# Tea\n\nAbout walruses.")
+    return Service(
+        "Google Drive",
+        drive,
+        "correct-horse",
+        finds="walruses",
+        change=lambda: drive.put(new, b"They got in."),
+        finds_later="otters",
+        path="/drive/v3",
     )
 
 
@@ -206,6 +237,8 @@ SERVICES = {
     "confluence": make_confluence,
     "github": make_github,
     "gitlab": make_gitlab,
+    "gmail": make_gmail,
+    "google_drive": make_google_drive,
     "hubspot": make_hubspot,
     "jira": make_jira,
     "linear": make_linear,
