@@ -142,6 +142,7 @@ async def test_file_is_searchable_in_four_calls_and_an_emptied_table_is_held(
         "set transaction read write",
         "select id from notes for update",
         "select nothing from notes",
+        "select $1 as id",
         "select 1 as id /*",
         "update notes set body = ''",
         "drop table notes",

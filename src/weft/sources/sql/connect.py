@@ -30,7 +30,7 @@ class Link:
     """A connection of a driver; ``abort`` makes whoever waits for it fail at once.
 
     ``begin`` are the statements that begin its one transaction. ``start_page`` is called before
-    each page, which then has STATEMENT_SECONDS.
+    each page, which then has STATEMENT_SECONDS; ``start_rows`` once, after the catalogue was read.
     """
 
     dialect: str
@@ -38,6 +38,7 @@ class Link:
     abort: Callable[[], None]
     begin: tuple[str, ...] = ()
     start_page: Callable[[], None] = lambda: None
+    start_rows: Callable[[], None] = lambda: None
 
 
 def require_packages(dialect: str) -> None:

@@ -81,6 +81,9 @@ def _explain_postgresql(error: Any, what: str, field: str) -> WeftError:
         return _denied(what, field)
     if state in {"25006", "0A000", "25001"} and field == "query":
         return _refused_query(f"refuses it ({state})")
+    if state == "08P01" and field == "query":
+        # The query has a parameter, such as $1, which nobody gives.
+        return _wrong(what, field, state, None)
     if state == "57014":
         return _too_slow(what)
     if state[:2] in {"42", "22", "26", "21", "0A", "25", "2F", "38", "39", "P0"}:

@@ -21,6 +21,11 @@ from weft.sources.sql.connect import (
     read_public_authorities,
 )
 
+_READ_AS_TEXT = (
+    *("date", "time", "timetz", "timestamp", "timestamptz", "interval"),
+    *("json", "jsonb"),
+)
+
 
 class QuietCursor(ServerCursor[TupleRow]):
     """A cursor that can be closed on a connection that was cut."""
@@ -70,9 +75,12 @@ def open_postgresql(
     raw.server_cursor_factory = QuietCursor
     raw.read_only = True
     raw.isolation_level = IsolationLevel.REPEATABLE_READ
-    # Times such as infinity have no value in Python, and documents need not be parsed.
-    for name in ("date", "time", "timetz", "timestamp", "timestamptz", "interval", "json", "jsonb"):
-        raw.adapters.register_loader(name, TextLoader)
+
+    def read_as_text() -> None:
+        # Times such as infinity have no value in Python, and documents need not be parsed.
+        for name in _READ_AS_TEXT:
+            raw.adapters.register_loader(name, TextLoader)
+
     # Local to the transaction, because a pooler may give each transaction another session.
     begin = (
         f"SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'",
@@ -80,4 +88,4 @@ def open_postgresql(
         "SET LOCAL datestyle = 'ISO, YMD'",
         "SET LOCAL timezone = 'UTC'",
     )
-    return Link("postgresql", raw, cut_off(raw.fileno()), begin)
+    return Link("postgresql", raw, cut_off(raw.fileno()), begin, start_rows=read_as_text)

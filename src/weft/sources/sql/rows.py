@@ -56,7 +56,7 @@ class RowReader:
     @property
     def empty_key_id(self) -> str:
         """What stands for the rows that have no id."""
-        return f"{quote(self._table.label, safe='. ')}/"
+        return quote(self._table.label, safe='. "')
 
     def id_of(self, row: Row) -> str | None:
         """Return the id of a row's entity; None if a part of its key is empty."""
@@ -69,7 +69,7 @@ class RowReader:
         key = ",".join(parts)
         if len(key) > _KEY_CHARS_MAX:
             key = f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"
-        return f"{self.empty_key_id}{key}"
+        return f"{self.empty_key_id}/{key}"
 
     def read(self, row_id: str, row: Row) -> Entity | Skipped:
         """Return the entity, or why there is none."""

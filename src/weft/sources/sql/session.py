@@ -88,6 +88,11 @@ class Session:
 
         return inspect(self._open_connection())
 
+    def start_rows(self) -> None:
+        """Read values from now on as rows need them: the catalogue needs documents parsed."""
+        if self._link is not None:
+            self._link.start_rows()
+
     def quote(self, name: str) -> str:
         """Return a name as the dialect writes it in a statement."""
         preparer = self._open_connection().dialect.identifier_preparer

@@ -176,9 +176,12 @@ class SqlSource(Source[SqlConfig, SqlCredentials]):
 
     def _plan(self, session: Session) -> Plan:
         if self.config.query is None:
-            return plan_tables(session.inspect(), self.config)
-        names = QueryReads(session, self.config.query).list_columns()
-        return Plan((plan_query(names, self.config),))
+            plan = plan_tables(session.inspect(), self.config)
+        else:
+            names = QueryReads(session, self.config.query).list_columns()
+            plan = Plan((plan_query(names, self.config),))
+        session.start_rows()
+        return plan
 
     def _reader(self, session: Session, runner: SessionRunner, table: Table) -> TableReader:
         config = self.config
