@@ -19,8 +19,8 @@ SCHEMA = (
     "drop schema public cascade",
     "create schema public",
     """create table customers (id int primary key, name text collate "C", password_hash text,
-        photo bytea, updated_at timestamptz not null, seen timestamp, tags text[], extra jsonb, mood numeric,
-        spot point)""",
+        photo bytea, updated_at timestamptz not null, seen timestamp, tags text[], extra jsonb,
+        mood numeric, spot point)""",
     """create table notes (code text, part int, body text, updated_at timestamptz not null,
         primary key (code, part))""",
     """insert into customers values
