@@ -14,6 +14,7 @@ from tests.support.oauth.provider import OAuthProvider
 from weft.domain.authorizations import AuthOutcome
 from weft.domain.base import Json
 from weft.domain.connections import Auth, Connection, NewConnection, OAuthBrowserAuth
+from weft.domain.jobs import Job, RunOptions
 from weft.local.backend.auth_sessions import LocalAuthSessions
 from weft.net.client import Clock, http_factory
 from weft.sources.base import SourceContext
@@ -62,6 +63,14 @@ class OAuthHarness:
         start = await self.sessions.start(token_of(connection))
         back = provider.consent(start.url, allow=allow)
         return await self.sessions.callback(params_of(back), start.browser)
+
+    async def run_sync(self, connection: Connection, *, force: bool = False) -> Job:
+        """Run a sync to its end, which may take a second attempt with another token."""
+        options = RunOptions(force_full_sync=force)
+        job = await self.local.backend.jobs.run(connection.id, options)
+        while not (found := await self.local.backend.jobs.get(job.id)).status.is_terminal:
+            await self.local.run_claimed(await self.local.claim())
+        return found
 
     async def connect(self, provider: OAuthProvider, **fields: Any) -> Connection:
         """A connection that a person has authorised; it does not sync."""

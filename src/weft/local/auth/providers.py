@@ -24,6 +24,9 @@ SECRETS: Final = {"composio": ("api_key",), "pipedream": ("client_id", "client_s
 """Secrets that the operator gives, by kind."""
 
 ENVIRONMENTS: Final = ("production", "development")
+_APPS = {("pipedream", "salesforce"): "salesforce_rest_api"}
+"""What a kind calls the app of a source, where it is another name and not only another spelling."""
+
 _CONFIG_KEYS = {
     "composio": {"account_id", "auth_config_id", "user_id"},
     "pipedream": {"account_id", "external_user_id"},
@@ -165,7 +168,7 @@ async def fetch_fields(
             " in another way.",
         )
     await _check_destination(engine, row, kind, config)
-    base_url = row.options["base_url"]
+    base_url, short_name = row.options["base_url"], kind.short_name
     bound_to = binding_of(base_url, row.hosts)
     secrets = await engine.unseal(organization_id, _owner(row.readable_id), bound_to, row.sealed)
     wanted = AccountQuery(
@@ -173,7 +176,7 @@ async def fetch_fields(
         options=row.options,
         secrets={name: str(value) for name, value in secrets.items()},
         config={name: str(value) for name, value in account.items()},
-        app=row.options.get(f"app:{kind.short_name}", kind.short_name),
+        app=row.options.get(f"app:{short_name}") or _APPS.get((row.kind, short_name), short_name),
     )
     fetch = fetch_from_composio if row.kind == "composio" else fetch_from_pipedream
     return _to_fields(kind, spec, await fetch(engine.context.http, wanted))

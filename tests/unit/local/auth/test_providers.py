@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote
 
 import pytest
 
+from tests.support.oauth.accounts import KEY, AccountService
 from tests.support.oauth.harness import OAuthHarness, open_oauth_harness
 from tests.support.oauth.provider import OAuthProvider, serve_oauth_provider
 from weft.domain.connections import (
@@ -18,7 +18,7 @@ from weft.domain.connections import (
     ConnectionChange,
     ConnectionStatus,
 )
-from weft.domain.jobs import Job, JobStatus
+from weft.domain.jobs import JobStatus
 from weft.errors import (
     AuthenticationFailed,
     ErrorCategory,
@@ -28,79 +28,13 @@ from weft.errors import (
     WeftError,
 )
 from weft.local.auth.providers import LocalAuthProviders
-from weft.testing.scripted_http import HttpReply, HttpRequest, Site, as_json, serve
+from weft.testing.scripted_http import serve
 
 pytestmark = pytest.mark.anyio
 
-KEY = "c0mposio-key-5512ab"
 ORGANIZATION = "organization-1"
 GONE = ErrorCategory.AUTH_PROVIDER_ACCOUNT_GONE
 INVALID = ErrorCategory.AUTH_PROVIDER_CREDENTIALS_INVALID
-
-
-@dataclass
-class Service:
-    """Both services on one server, as far as they are used."""
-
-    accounts: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
-    key: str = KEY
-    status: int | None = None
-    site: Site | None = None
-
-    def answer(self, asked: HttpRequest) -> HttpReply:
-        if self.status is not None:
-            return HttpReply(self.status, b"the service's own words")
-        if asked.path.startswith("/api/v3/connected_accounts"):
-            if asked.headers.get("x-api-key") != self.key:
-                return as_json({"error": "the service's own words"}, 401)
-            return self._answer_accounts(asked, "items", "user_ids", "user_id", "state")
-        if asked.path == "/v1/oauth/token":
-            given = {name: each[0] for name, each in parse_qs(asked.body.decode()).items()}
-            if given.get("client_secret") != self.key:
-                return as_json({"error": "invalid_client"}, 401)
-            return as_json({"access_token": "pd-token", "token_type": "Bearer", "expires_in": 3600})
-        assert asked.headers["authorization"] == "Bearer pd-token"
-        assert asked.headers["x-pd-environment"] == "development"
-        assert asked.path.startswith("/v1/connect/proj_1/accounts")
-        hidden = None if asked.query.get("include_credentials") == "true" else "credentials"
-        return self._answer_accounts(asked, "data", "external_user_id", "external_id", hidden)
-
-    def _answer_accounts(
-        self, asked: HttpRequest, items: str, filter_name: str, owner: str, hidden: str | None
-    ) -> HttpReply:
-        name = unquote(asked.path.rpartition("accounts")[2]).strip("/")
-        if name:
-            found = self.accounts.get(name)
-            return HttpReply(404) if found is None else as_json(found)
-        user = asked.query.get(filter_name)
-        listed = [a for a in self.accounts.values() if user in (None, a.get(owner))]
-        shown = [{key: each for key, each in a.items() if key != hidden} for a in listed]
-        return as_json({items: shown})
-
-    def composio(self, token: str, **fields: Any) -> None:
-        """An active account of the stub's app."""
-        account: dict[str, Any] = {
-            "id": "ca_1",
-            "user_id": "user-123",
-            "status": "ACTIVE",
-            "toolkit": {"slug": "oauthstub"},
-            "created_at": "2026-01-01T00:00:00Z",
-            "state": {"authScheme": "OAUTH2", "val": {"access_token": token}},
-        }
-        self.accounts[fields.get("id", "ca_1")] = account | fields
-
-    def pipedream(self, token: str, **fields: Any) -> None:
-        """A healthy account of the stub's app."""
-        account: dict[str, Any] = {
-            "id": "apn_1",
-            "external_id": "user-123",
-            "healthy": True,
-            "dead": False,
-            "app": {"name_slug": "oauth_stub"},
-            "created_at": "2026-01-01T00:00:00Z",
-            "credentials": {"oauth_access_token": token},
-        }
-        self.accounts[fields.get("id", "apn_1")] = account | fields
 
 
 @dataclass
@@ -108,7 +42,7 @@ class Providers:
     """A harness with both services configured."""
 
     harness: OAuthHarness
-    service: Service
+    service: AccountService
     upstream: OAuthProvider
 
     def token(self) -> str:
@@ -125,18 +59,10 @@ class Providers:
             sync_immediately=False,
         )
 
-    async def run_sync(self, connection: Connection) -> Job:
-        """Run a sync to its end, which may take a second attempt with another token."""
-        local = self.harness.local
-        job = await local.backend.jobs.run(connection.id)
-        while not (found := await local.backend.jobs.get(job.id)).status.is_terminal:
-            await local.run_claimed(await local.claim())
-        return found
-
 
 @pytest.fixture
 async def providers(tmp_path: Path, anyio_backend: str) -> AsyncGenerator[Providers]:
-    service = Service()
+    service = AccountService()
     async with (
         serve(service.answer) as site,
         serve_oauth_provider() as upstream,
@@ -169,7 +95,7 @@ async def test_token_is_fetched_at_each_run(providers: Providers, kind: str) -> 
     assert str(made.provider_settings_url).startswith("https://")
     providers.upstream.revoke()
     give(providers.token())
-    assert (await providers.run_sync(made)).status is JobStatus.COMPLETED
+    assert (await providers.harness.run_sync(made)).status is JobStatus.COMPLETED
 
 
 async def test_account_that_is_named_is_used(providers: Providers) -> None:
@@ -236,7 +162,7 @@ async def test_pipedream_account_of_no_use_says_why(
 async def assert_fails_with(
     providers: Providers, connection: Connection, category: ErrorCategory
 ) -> None:
-    job = await providers.run_sync(connection)
+    job = await providers.harness.run_sync(connection)
     assert (job.status, job.error_category) == (JobStatus.FAILED, category)
     broken = await providers.harness.get(connection)
     assert broken.status is ConnectionStatus.NEEDS_REAUTH
@@ -316,7 +242,7 @@ async def test_token_goes_to_no_endpoint_but_the_one_it_was_asked_for(
     change = ConnectionChange(config={"api_url": "http://127.0.0.1:9"})
     moved = await providers.harness.local.backend.connections.update(made.id, change)
     assert moved.status is ConnectionStatus.NEEDS_REAUTH
-    assert (await providers.run_sync(moved)).error_category is INVALID
+    assert (await providers.harness.run_sync(moved)).error_category is INVALID
     assert len(providers.service.site.requests) == before
 
 
@@ -351,7 +277,7 @@ async def test_no_secret_of_a_provider_is_stored_or_told_in_the_clear(
     token = providers.token()
     providers.service.composio(token)
     made = await providers.create()
-    job = await providers.run_sync(made)
+    job = await providers.harness.run_sync(made)
     known = await LocalAuthProviders(providers.harness.local.engine).list()
     told = json.dumps([each.model_dump(mode="json") for each in (made, job, *known)]) + caplog.text
     data = b"".join(path.read_bytes() for path in providers.harness.local.home.glob("weft.db*"))
