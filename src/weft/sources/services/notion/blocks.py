@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, Final, cast
+from urllib.parse import quote
 
 from weft.sources.rest.api import Api, Missing
 from weft.sources.rest.paging import Asked, read_pages
@@ -59,7 +60,7 @@ class PageText:
         number = rows = 0
         async with aclosing(self._list(block_id)) as blocks:
             async for block in blocks:
-                kind = block.get("type")
+                kind = string_in(block, "type")
                 number = number + 1 if kind == "numbered_list_item" else 0
                 self._add(render(block, number), indent)
                 if kind == "table_row":
@@ -71,7 +72,7 @@ class PageText:
                     return
 
     async def _add_below(self, block: Record, depth: int, indent: str) -> None:
-        kind = block.get("type")
+        kind = string_in(block, "type")
         for block_id in children_of(block):
             if depth > DEPTH_MAX:
                 self.is_cut = True
@@ -83,7 +84,8 @@ class PageText:
                 self._add(_UNSHARED, below)
 
     async def _list(self, block_id: str) -> AsyncGenerator[Record]:
-        asked = Asked("a page's blocks", f"/v1/blocks/{block_id}/children")
+        path = f"/v1/blocks/{quote(block_id, safe='')}/children"
+        asked = Asked("a page's blocks", path)
         async with aclosing(read_pages(self._api, asked, PAGING, "results")) as pages:
             async for page in pages:
                 self._requests += 1
@@ -109,7 +111,7 @@ def children_of(block: Record) -> list[str]:
     Pages in a page are entities of their own. What a synced block shows lies below its original,
     and the parts of meeting notes have ids of their own.
     """
-    kind = block.get("type")
+    kind = string_in(block, "type")
     parts = find(block, f"{kind}.children")
     if isinstance(parts, dict):
         return [each for each in cast("dict[str, Any]", parts).values() if isinstance(each, str)]
@@ -140,8 +142,7 @@ def render(block: Record, number: int = 1) -> str:
         case "divider":
             return "---"
         case "table_row":
-            cells = cast("list[Any]", content.get("cells") or [])
-            return f"| {' | '.join(_cell_of(cell) for cell in cells)} |"
+            return f"| {' | '.join(map(_cell_of, _cells_of(block)))} |"
         case "child_page" | "child_database":
             return f"[{string_in(content, 'title')}]({address_of(block.get('id'))})"
         case "link_to_page":
@@ -164,13 +165,17 @@ def _render_media(content: Record) -> str:
     return " ".join(part for part in shown if part)
 
 
+def _cells_of(row: Record) -> list[Any]:
+    found = find(row, "table_row.cells")
+    return cast("list[Any]", found) if isinstance(found, list) else []
+
+
 def _cell_of(value: object) -> str:
     return markdown_of(value).replace("|", "\\|").replace("\n", " ")
 
 
 def _rule_below(row: Record) -> str:
-    cells = cast("list[Any]", find(row, "table_row.cells") or [])
-    return "|" + " --- |" * len(cells)
+    return "|" + " --- |" * len(_cells_of(row))
 
 
 def address_of(page_id: object) -> str:

@@ -61,10 +61,8 @@ def split_day(messages: list[Record]) -> Iterator[Record]:
 
 
 def _record(kind: str, key: str, messages: list[Record]) -> Record:
-    times = [
-        message[name] for message in messages for name in ("ts", "latest_reply") if name in message
-    ]
-    updated = max(times, key=lambda each: float(str(each)))
+    times = [message.get(name) for message in messages for name in ("ts", "latest_reply")]
+    updated = max(times, key=seconds_of)
     body = json.dumps(messages, sort_keys=True).encode()
     version = hashlib.blake2b(body, digest_size=8).hexdigest()
     at, now = moment_of(updated), datetime.now(UTC)
@@ -152,9 +150,14 @@ def _texts_in_blocks(value: object, depth: int) -> Iterator[str]:
                 yield from _texts_in_blocks(each, depth + 1)
 
 
-def _order_of(message: Record) -> float:
-    at = moment_of(message.get("ts"))
+def seconds_of(ts: object) -> float:
+    """Return Slack's time of a message as a number."""
+    at = moment_of(ts)
     return at.timestamp() if at else 0.0
+
+
+def _order_of(message: Record) -> float:
+    return seconds_of(message.get("ts"))
 
 
 def _records_in(value: object) -> list[Record]:

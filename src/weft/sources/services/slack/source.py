@@ -22,6 +22,7 @@ from weft.sources.services.slack.messages import (
     MESSAGES_MAX,
     author_of,
     day_of,
+    seconds_of,
     show_markup,
     show_message,
     show_messages,
@@ -257,11 +258,11 @@ class SlackSource(RestSource[SlackConfig, SlackCredentials]):
         asked = Asked("a thread", "/conversations.replies", params={"channel": channel, "ts": ts})
         messages: dict[str, Record] = {}
         async for page in read_pages(self.api, asked, _MESSAGES, "messages"):
-            if not page.records:
+            if not page.records or not all(map(day_of, page.records)):
                 raise unexpected_answer(asked.what)
             messages |= {line_of(each.get("ts")): each for each in page.records}
             if len(messages) > MESSAGES_MAX:
                 break
         if ts not in messages:
             raise unexpected_answer(asked.what)
-        return [messages[name] for name in sorted(messages, key=lambda each: float(each or 0))]
+        return [messages[name] for name in sorted(messages, key=seconds_of)]
