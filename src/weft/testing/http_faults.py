@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from random import Random
 from typing import Any, cast
 
 import httpx
@@ -19,6 +20,11 @@ from weft.testing.listing_faults import Fault, ListingFaults
 NOTICE_PATH = "/a-notice-in-place-of-it"
 NOTICE = b"<!DOCTYPE html><title>Sign in</title><form><p>Please sign in.</form>"
 _LINK = re.compile(rb"<a [^>]*>.*?</a>|<(?:url|sitemap)>.*?</(?:url|sitemap)>", re.DOTALL)
+_MANGLED_SHARE = 0.02
+_OF_OTHER_TYPES: tuple[Any, ...] = (
+    *(None, True, 0, -1, 1.5, 10**30, "", "odd", "9" * 30, [], [None], [[]], [{}], ["odd"]),
+    *({}, {"name": []}, {"type": []}, {"id": None}),
+)
 STATUSES = (400, 401, 403, 407, 408, 409, 425, 429, 451)
 STATUSES_OF_SERVERS = (500, 502, 503)
 
@@ -117,6 +123,15 @@ class HttpFaults(ListingFaults):
             return good if bad is None else bad
 
         return self._open(context, answer)
+
+    def mangle(
+        self, seed: int, context: SourceContext
+    ) -> AbstractAsyncContextManager[SourceContext]:
+        """Answer in JSON whose form is right, but some of whose values have other types."""
+        return self._open(
+            context,
+            lambda key, good: _mangle(good, Random(f"{seed} {key}")),  # noqa: S311 (the same each time)
+        )
 
     @property
     def hit(self) -> bool:
@@ -247,6 +262,24 @@ def _reorder(good: Answer) -> Answer | None:
         return None
     rest = iter(reversed(links))
     return _with_body(good, _LINK.sub(lambda _: next(rest), good.body))
+
+
+def _mangle(good: Answer, chance: Random) -> Answer:
+    if good.body[:1] not in (b"[", b"{"):
+        return good
+    return _with_body(good, json.dumps(_mangle_in(json.loads(good.body), chance)).encode())
+
+
+def _mangle_in(value: Any, chance: Random, *, is_listed: bool = False) -> Any:
+    """Mangle what lies in lists: what is around them leads to the next page."""
+    if is_listed and chance.random() < _MANGLED_SHARE:
+        return chance.choice(_OF_OTHER_TYPES)
+    if isinstance(value, dict):
+        fields = cast("dict[str, Any]", value)
+        return {k: _mangle_in(fields[k], chance, is_listed=is_listed) for k in fields}
+    if isinstance(value, list):
+        return [_mangle_in(part, chance, is_listed=True) for part in cast("list[Any]", value)]
+    return value
 
 
 def _reverse_lists(value: Any) -> Any:

@@ -112,6 +112,13 @@ class ListingFaults(ABC):
     ) -> AbstractAsyncContextManager[SourceContext]:
         """Let the fault happen to what reads in this block, in the context given here."""
 
+    def mangle(
+        self, seed: int, context: SourceContext
+    ) -> AbstractAsyncContextManager[SourceContext] | None:
+        """Give values of other types to what reads in this block; None where there are no types."""
+        del seed, context
+        return None
+
     @property
     @abstractmethod
     def hit(self) -> bool:

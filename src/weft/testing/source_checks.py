@@ -1,14 +1,15 @@
 """Checks of single things that the contract of every source is made of."""
 
 from collections.abc import Collection, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from pydantic import JsonValue
 
 from weft.domain.entities import Entity
-from weft.errors import Unsupported
+from weft.errors import Unsupported, WeftError
 from weft.sources.base import (
     AnySource,
     Checkpoint,
@@ -18,7 +19,11 @@ from weft.sources.base import (
     Incomplete,
     Named,
     NotPreviewed,
+    SourceContext,
 )
+from weft.testing.listing_faults import ListingFaults, Make
+
+ODD_SEEDS: Final = 40
 
 
 async def check_preview(
@@ -45,6 +50,23 @@ async def check_preview(
         assert types.keys() <= set(listed), "a sync meets all that is named"
     else:
         assert types.items() & stored.items(), "some of what is read is named"
+    return True
+
+
+async def try_odd_values(make: Make, faults: ListingFaults | str, context: SourceContext) -> bool:
+    """List with values of other types than usual; False where values have no types.
+
+    Raises what is none of our errors.
+    """
+    for seed in range(ODD_SEEDS):
+        odd = None if isinstance(faults, str) else faults.mangle(seed, context)
+        if odd is None:
+            return False
+        async with odd as given:
+            with suppress(WeftError):
+                async with aclosing(make(context=given).fetch(None)) as events:
+                    async for _ in events:
+                        pass
     return True
 
 

@@ -40,6 +40,7 @@ from weft.testing.source_checks import (
     count_open_files,
     keep_stable,
     strings_in,
+    try_odd_values,
 )
 
 SHORT_NAME = re.compile(r"[a-z][a-z0-9_]{1,39}")
@@ -308,6 +309,10 @@ class SourceContract:
         assert isinstance(events[-1], Complete)
         assert not [event for event in events if isinstance(event, Incomplete)]
         assert [id_of(event) for event in events] == [id_of(event) for event in plain]
+
+    async def test_values_of_other_types_raise_only_our_errors(self, case: SourceCase) -> None:
+        if not await try_odd_values(case.make, case.faults, case.context):
+            pytest.skip("what is read has no types")
 
     async def test_faulty_listing_deletes_nothing(
         self, case: SourceCase, record_property: Callable[[str, object], None]

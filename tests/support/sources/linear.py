@@ -95,7 +95,9 @@ class FakeLinear:
         elif name == "issue":
             if variables["id"] not in {each["id"] for each in self.lists["issues"]}:
                 return error("INPUT_ERROR", "invalid input", message="Entity not found: Issue")
-            data = {"issue": {"comments": self._page(self.comments[variables["id"]], variables)}}
+            data = {
+                "issue": {"comments": self._page(self.comments.get(variables["id"], []), variables)}
+            }
         else:
             data = {name: self._page(self._list(name, asked["query"], variables), variables)}
         answer = pick(data, selection)

@@ -61,6 +61,11 @@ class FakeService:
         return as_json({"error": "no such thing"}, 404)
 
 
+def _number(text: Any) -> int:
+    """Return a number; 0 for what is none, as such a service might."""
+    return int(text) if str(text).isdecimal() else 0
+
+
 Style = Callable[[Records, Mapping[str, Any], int, HttpRequest], HttpReply]
 
 
@@ -106,7 +111,7 @@ def _by_link(
 def _by_keyset(
     records: Records, asked: Mapping[str, Any], size: int, request: HttpRequest
 ) -> HttpReply:
-    records = [each for each in records if each["id"] > int(asked.get("after", 0))]
+    records = [each for each in records if each["id"] > _number(asked.get("after", 0))]
     return as_json({"items": cut(records, 0, size)[0], "total": len(records)})
 
 

@@ -125,7 +125,7 @@ class FakeZendesk:
                 articles = sorted(self.articles, key=lambda each: each[by])
                 articles = articles if order == "asc" else articles[::-1]
                 return _by_cursor("articles", articles, request)
-            case ["tickets", number, "comments"]:
+            case ["tickets", number, "comments"] if number.isdecimal():
                 comments = self.comments.get(int(number), [comment(int(number), "On fire.")])
                 users = [_user(each) for each in sorted({each["author_id"] for each in comments})]
                 return _by_cursor("comments", comments, request, users=users)
@@ -137,7 +137,7 @@ class FakeZendesk:
             case ["users", "me"]:
                 me = {"id": 72, "name": "Ada", "role": "admin", "email": "ada@acme.example"}
                 return as_json({"user": me})
-            case ["users", number]:
+            case ["users", number] if number.isdecimal():
                 return as_json({"user": _user(int(number))})
             case ["help_center", "articles", number]:
                 return _item("article", self.articles, number)

@@ -7,7 +7,7 @@ from typing import Final
 from weft.errors import SourceUnavailable
 from weft.sources.rest.paging import Page, unexpected_answer
 from weft.sources.rest.table import Gather, Record
-from weft.sources.rest.values import getter_of, line_of
+from weft.sources.rest.values import ODD, getter_of, line_of
 
 GATHERED_MAX: Final = 10_000
 
@@ -31,13 +31,20 @@ async def gather(pages: AsyncGenerator[Page], how: Gather, what: str) -> AsyncGe
             if key != current:
                 if key in known:
                     raise SourceUnavailable(f"The records of {what} do not come in order.")
-                made += how.make(held) if held else ()
+                made += _make(how, held, what)
                 known.add(key)
                 held, current = [], key
             if len(held) < GATHERED_MAX:
                 held.append(record)
             else:
                 gap = f"more than {GATHERED_MAX:,} records of {what} belong together"
-        if page.following is None and held:
-            made += how.make(held)
+        if page.following is None:
+            made += _make(how, held, what)
         yield replace(page, records=made, gap=gap)
+
+
+def _make(how: Gather, held: list[Record], what: str) -> list[Record]:
+    try:
+        return list(how.make(held)) if held else []
+    except ODD:
+        raise unexpected_answer(what) from None

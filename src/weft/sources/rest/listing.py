@@ -35,12 +35,12 @@ from weft.sources.base import (
     Unchanged,
 )
 from weft.sources.rest.absence import MISSING_MAX, Absence, walk
-from weft.sources.rest.api import Api, Missing, PlaceLost
+from weft.sources.rest.api import Api, Missing
 from weft.sources.rest.cursor import Cursor, Horizon
-from weft.sources.rest.paging import Asked, Page, read_pages, unexpected_answer
-from weft.sources.rest.streams import BoundStream, below
-from weft.sources.rest.table import Changed, Feed, Record
-from weft.sources.rest.values import find, line_of
+from weft.sources.rest.paging import Asked, Page, read_pages, resume, unexpected_answer
+from weft.sources.rest.streams import BoundStream, below, changes_in
+from weft.sources.rest.table import Changed, Feed, Load, Record
+from weft.sources.rest.values import ODD, find, line_of
 
 CONCURRENT_LOADS: Final = 8
 FAILURES_IN_A_ROW_MAX: Final = 24
@@ -151,7 +151,7 @@ class Listing:
         pages = read_pages(
             self._api, asked, place.paging, place.records, optional=row.optional, start=start
         )
-        pages = pages if start is None else _resume(pages)
+        pages = pages if start is None else resume(pages)
         async for page in self._allow_lack(stream, parent, stream.gather(pages)):
             if isinstance(page, Skipped):
                 yield page
@@ -259,8 +259,6 @@ class Listing:
         self, stream: BoundStream, group: Sequence[_Item], known: Mapping[str, str]
     ) -> list[Event | None]:
         """Return an event, or none, for each record. Raises what stops the whole sync."""
-        if stream.row.load is None:
-            return [await self._make_one(stream, item, known) for item in group]
         found: dict[int, Event | WeftError | None] = {}
 
         async def make(number: int, item: _Item) -> None:
@@ -270,9 +268,13 @@ class Listing:
             except WeftError as error:
                 found[number] = error
 
-        async with anyio.create_task_group() as tasks:
+        if stream.row.load is None:
             for number, item in enumerate(group):
-                tasks.start_soon(make, number, item)
+                await make(number, item)
+        else:
+            async with anyio.create_task_group() as tasks:
+                for number, item in enumerate(group):
+                    tasks.start_soon(make, number, item)
         return [self._event_of(item.id, found[number]) for number, item in enumerate(group)]
 
     async def _make_one(
@@ -290,13 +292,19 @@ class Listing:
             return Unchanged(item.id)
         try:
             if row.load is not None:
-                loaded = await row.load(self._source, record)
+                loaded = await self._load(row.load, stream.name, record)
                 if loaded is None:
                     return None if self._full else Deleted(item.id)
                 record = loaded
             return await stream.build(item.id, item.key, record, known.get(item.id))
         except Unreadable as error:
             return Skipped(item.id, str(error))
+
+    async def _load(self, load: Load, name: str, record: Record) -> Record | None:
+        try:
+            return await load(self._source, record)
+        except ODD:
+            raise unexpected_answer(f"'{name}'") from None
 
     def _event_of(self, entity_id: str, outcome: Event | WeftError | None) -> Event | None:
         if not isinstance(outcome, WeftError):
@@ -340,7 +348,7 @@ class Listing:
         try:
             async for page in pages:
                 changed: dict[str, _Item | None] = {}
-                for change in (each for record in page.records for each in feed.changes(record)):
+                for change in changes_in(feed, page.records, asked.what):
                     key = change.key if not isinstance(change, Changed) else None
                     record = change.record if isinstance(change, Changed) else {}
                     key = stream.key_of(record) if key is None else key
@@ -360,19 +368,6 @@ class Listing:
         except (Missing, PlaceLost):
             raise CursorExpired(f"The changes of '{stream.name}' do not go back so far.") from None
         self._cursor.marks[stream.name] = mark
-
-
-async def _resume(pages: AsyncGenerator[Page]) -> AsyncGenerator[Page]:
-    """Yield the pages from a saved one on. Raises CursorExpired if that is there no more."""
-    begun = False
-    try:
-        async for page in pages:
-            begun = True
-            yield page
-    except (SourceMisconfigured, PlaceLost):
-        if begun:
-            raise
-        raise CursorExpired("The listing cannot go on from the page where it was.") from None
 
 
 def _mark_at(answer: object, path: str, name: str) -> JsonValue:

@@ -8,10 +8,10 @@ from typing import Any, Final, cast
 import httpx
 from pydantic import JsonValue
 
-from weft.errors import SourceUnavailable
+from weft.errors import CursorExpired, SourceMisconfigured, SourceUnavailable
 from weft.net.client import next_page_url
 from weft.net.transport import origin_of
-from weft.sources.rest.api import Api
+from weft.sources.rest.api import Api, PlaceLost
 from weft.sources.rest.table import Keyset, NextUrl, Pages, Paging, Record, Single, Token
 from weft.sources.rest.values import find
 
@@ -99,6 +99,19 @@ async def read_pages(
         if at is None:
             return
     yield Page([], None, gap=f"there are more than {PAGES_MAX:,} pages of {asked.what}")
+
+
+async def resume(pages: AsyncGenerator[Page]) -> AsyncGenerator[Page]:
+    """Yield the pages from a saved one on. Raises CursorExpired if that is there no more."""
+    begun = False
+    try:
+        async for page in pages:
+            begun = True
+            yield page
+    except (SourceMisconfigured, PlaceLost):
+        if begun:
+            raise
+        raise CursorExpired("The listing cannot go on from the page where it was.") from None
 
 
 def resize(paging: Paging) -> int | None:

@@ -18,9 +18,20 @@ from weft.errors import AccessDenied, WeftError
 from weft.sources.rest.api import Missing
 from weft.sources.rest.gather import gather
 from weft.sources.rest.paging import Asked, Page, unexpected_answer
-from weft.sources.rest.table import Record, Request, Search, Since, Stream, Value
+from weft.sources.rest.table import (
+    Changed,
+    Feed,
+    Gone,
+    Record,
+    Request,
+    Search,
+    Since,
+    Stream,
+    Value,
+)
 from weft.sources.rest.values import (
     LINE_CHARS_MAX,
+    ODD,
     Getter,
     fill,
     getter_of,
@@ -252,7 +263,17 @@ class BoundStream:
         """Put the configuration into a template, whose other names are those of the record."""
         if isinstance(value, str) and "{config." in value:
             value = _fill_config(value, self._names)
-        return getter_of(value)
+        return getter_of(value) if isinstance(value, str) else _guard(value, f"'{self.name}'")
+
+
+def _guard(get: Getter, what: str) -> Getter:
+    def guarded(record: Any) -> object:
+        try:
+            return get(record)
+        except ODD:
+            raise unexpected_answer(what) from None
+
+    return guarded
 
 
 def bind(streams: tuple[Stream, ...], config: Mapping[str, Any]) -> list[BoundStream]:
@@ -283,6 +304,14 @@ def body_of(row: Request | Search | Stream, names: Mapping[str, Any]) -> dict[st
 def below(parent: Record, record: Record) -> Record:
     """Return the record with its parent's, where templates find it."""
     return {**record, PARENT: parent}
+
+
+def changes_in(feed: Feed, records: Sequence[Record], what: str) -> list[Changed | Gone]:
+    """Return what the records of a feed tell."""
+    try:
+        return [change for record in records for change in feed.changes(record)]
+    except ODD:
+        raise unexpected_answer(what) from None
 
 
 def digest_of(record: Record) -> str:

@@ -18,6 +18,8 @@ from weft.sources.rest.table import Value
 Getter = Callable[[Any], object]
 
 LINE_CHARS_MAX: Final = 1_000
+ODD: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What a service's function raises that believed a record to have its documented form."""
 LIST_ITEMS_MAX: Final = 100
 _DEPTH_MAX: Final = 4
 _NAMED: Final = re.compile(r"\{([^{}]+)\}")

@@ -9,7 +9,7 @@ import pytest
 from tests.support.sources.rest import FakeService
 from weft.domain.entities import Entity
 from weft.net.client import http_factory
-from weft.sources.base import Complete, Deleted, Event, Incomplete, NoFields, SourceContext
+from weft.sources.base import Complete, Deleted, Event, Failed, Incomplete, NoFields, SourceContext
 from weft.sources.rest.source import RestSource
 from weft.sources.rest.table import NoAuth, Record, Since, Stream
 from weft.testing.scripted_http import serve
@@ -92,3 +92,12 @@ async def test_only_what_has_no_version_yet_is_read_again_although_its_record_is
         NotesSource.bodies.update(a="changed", b="changed")
         later = await events_of(source, cursor)
     assert texts_in(later) == {"note:b": "changed"}
+
+
+async def test_record_that_is_not_as_documented_fails_alone() -> None:
+    items = [note("a", version="1"), note("b", version="1")]
+    async with serve_notes({"items": items}) as context:
+        del NotesSource.bodies["a"]  # What completes the note then raises a KeyError.
+        events = await events_of(NotesSource(NoFields(), NoFields(), context))
+    assert [event.id for event in events if isinstance(event, Failed)] == ["note:a"]
+    assert texts_in(events) == {"note:b": "text of b"}
