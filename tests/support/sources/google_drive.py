@@ -151,7 +151,7 @@ class FakeDrive:
         if found is None:
             return _missing()
         if request.query.get("alt") == "media":
-            return HttpReply(200, self.contents[key], {"content-type": found["mimeType"]})
+            return HttpReply(200, self.contents.get(key, b""), {"content-type": found["mimeType"]})
         return as_json(project(found, request.query["fields"]))
 
 

@@ -35,7 +35,7 @@ from weft.sources.base import (
     Unchanged,
 )
 from weft.sources.rest.absence import MISSING_MAX, Absence, walk
-from weft.sources.rest.api import Api, Missing
+from weft.sources.rest.api import Api, Missing, PlaceLost
 from weft.sources.rest.cursor import Cursor, Horizon
 from weft.sources.rest.paging import Asked, Page, read_pages, resume, unexpected_answer
 from weft.sources.rest.streams import BoundStream, below, changes_in
