@@ -21,6 +21,7 @@ from tests.support.sources.databases import (
     run_postgresql,
 )
 from weft.domain.access.principals import LOCAL_ORGANIZATION_ID
+from weft.domain.entities import Entity
 from weft.domain.jobs import JobStatus
 from weft.errors import (
     AccessDenied,
@@ -159,6 +160,14 @@ async def test_query_that_does_more_than_read_is_refused(
             await events_of(tried)
         assert refused.value.field == "query"
     assert list(server.run("select id from notes order by id")) == [(1,), (2,)]
+
+
+async def test_percent_signs_are_only_text(server: DatabaseServer) -> None:
+    name = '"50% %s"' if server.scheme == "postgresql" else "`50% %s`"
+    query = f"select id as {name}, '100% %% %(x)s' as title from notes where body like '%alrus%'"
+    (row, *_) = await events_of(source(server, query=query, id_column="50% %s"))
+    assert isinstance(row, Entity)
+    assert (row.id, row.title) == ("query/1", "100% %% %(x)s")
 
 
 async def test_query_calls_no_function_that_writes(postgresql: DatabaseServer) -> None:

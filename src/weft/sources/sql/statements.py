@@ -139,7 +139,8 @@ class _Quoted:
     """A name of a column, quoted for a statement given as text."""
 
     def __init__(self, session: Session, name: str) -> None:
-        self._text = session.escape(session.quote(name))
+        # The dialect has escaped it already, as `Session.escape` does.
+        self._text = session.quote(name)
 
     def __str__(self) -> str:
         return self._text
