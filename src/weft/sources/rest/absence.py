@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from weft.errors import AccessDenied, SourceMisconfigured
 from weft.sources.base import Complete, Incomplete
 from weft.sources.rest.api import Api, Missing
-from weft.sources.rest.paging import read_pages, resize
+from weft.sources.rest.paging import Page, read_pages, resize
 from weft.sources.rest.streams import BoundStream, below
 from weft.sources.rest.table import Record, Single
 from weft.sources.rest.values import find
@@ -85,7 +85,8 @@ class Absence:
         """Return the keys of the missing records by the name of their stream."""
         keys: dict[str, list[str]] = defaultdict(list)
         for entity_id in sorted(self._missing):
-            shown = unquote(entity_id[2:]) if entity_id.startswith("%/") else entity_id
+            is_quoted = entity_id.startswith("%/")
+            shown = unquote(entity_id[2:], errors="surrogatepass") if is_quoted else entity_id
             name, _, key = shown.partition(":")
             keys[name].append(key)
         return keys
@@ -104,6 +105,14 @@ class Absence:
             return False
         return stream.owns(record) and stream.is_wanted(record)
 
+    async def _doubt_size(
+        self, pages: AsyncGenerator[Page], size: int | None
+    ) -> AsyncGenerator[Page]:
+        """Yield the pages; one that is larger than asked for may be what came before."""
+        async for page in pages:
+            self._is_unsure = self._is_unsure or len(page.records) > (size or len(page.records))
+            yield page
+
     async def _list_again(
         self, stream: BoundStream, parent: Record | None, wanted: Collection[str]
     ) -> AsyncGenerator[str]:
@@ -111,20 +120,16 @@ class Absence:
         below_it = {each.name for each in walk([stream])}
         if stream.row.deletes or not below_it & set(wanted):
             return
-        size = resize(stream.row.paging)
+        asked = stream.ask(parent)
+        size = resize(stream.row.paging, self._api.largest.get(asked.what, 0))
         is_one = isinstance(stream.row.paging, Single) and stream.row.paging.one
         self._is_unsure = self._is_unsure or (size is None and not is_one)
         row = stream.row
         pages = read_pages(
-            self._api,
-            stream.ask(parent),
-            row.paging,
-            row.records,
-            optional=row.optional,
-            size=size,
+            self._api, asked, row.paging, row.records, optional=row.optional, size=size
         )
         try:
-            async for page in stream.gather(pages):
+            async for page in stream.gather(self._doubt_size(pages, size)):
                 self._is_unsure = self._is_unsure or page.gap is not None
                 for found in await stream.prepare(self._source, page.records):
                     record = found if parent is None else below(parent, found)

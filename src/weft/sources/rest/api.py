@@ -53,6 +53,10 @@ class Api:
         self._service = service
         self._pace = _Pace(budget, sleep)
         self._sleep = sleep
+        self.began: datetime | None = None
+        """When the first answer came, by the service's own clock, if it tells."""
+        self.largest: dict[str, int] = {}
+        """How many records the largest page had that was not the last, by the listing's name."""
 
     async def ask(
         self,
@@ -89,6 +93,7 @@ class Api:
         for attempt in range(WAITS_MAX + 1):
             await self._pace.wait()
             response = await send()
+            self.began = self.began or parse_http_date(response.headers.get("date", ""))
             told, found = await read(response, what)
             if told is None:
                 return found, response

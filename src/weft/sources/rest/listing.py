@@ -1,7 +1,7 @@
 """Reads the streams of a service: all of them, or what changed since a cursor."""
 
 from collections import deque
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -114,6 +114,9 @@ class Listing:
         return await Absence(self._source, self._api, self._roots, missing, self._lacking).judge()
 
     def _checkpoint(self) -> Checkpoint:
+        # A change during the listing has the time of the service's clock, which may be behind.
+        clocks = [at for at in (self._cursor.began, self._api.began) if at]
+        self._cursor.began = min(clocks, default=None)
         return Checkpoint(self._cursor.save(self._names))
 
     async def _read_streams(self) -> AsyncGenerator[Event]:
@@ -162,10 +165,8 @@ class Listing:
             items, is_older = self._take(stream, records, parent, horizon)
             async for event in self._read_items(stream, items):
                 yield event
-            if page.gap:
-                yield Incomplete(page.gap)
-            if stream.is_cut(page.answer):
-                yield Incomplete(f"the service cut the list of '{stream.name}' off")
+            for gap in _gaps_in(stream, page, items):
+                yield Incomplete(gap)
             if is_older:
                 return
             if parent is None and page.following is not None and self._whole and self._sound:
@@ -368,6 +369,17 @@ class Listing:
         except (Missing, PlaceLost):
             raise CursorExpired(f"The changes of '{stream.name}' do not go back so far.") from None
         self._cursor.marks[stream.name] = mark
+
+
+def _gaps_in(stream: BoundStream, page: Page, items: Sequence[_Item]) -> Iterator[str]:
+    """Yield why a page may lack records."""
+    if page.gap:
+        yield page.gap
+    if stream.is_cut(page.answer):
+        yield f"the service cut the list of '{stream.name}' off"
+    by_id = {item.id: item.record for item in items}
+    if len(by_id) < len(items) and any(by_id[item.id] != item.record for item in items):
+        yield f"different records of '{stream.name}' have the same key"
 
 
 def _mark_at(answer: object, path: str, name: str) -> JsonValue:

@@ -1,5 +1,6 @@
 """Reads the pages of one listing, and says at its end why it is the end."""
 
+import json
 from collections.abc import AsyncGenerator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from weft.sources.rest.values import find
 
 PAGES_MAX: Final = 100_000
 _EMPTY: Final = "a page of {what} was empty although more of them were counted"
+_NO_ADDRESS: Final = "the next page is not named by an address"
 
 
 @dataclass(slots=True)
@@ -77,6 +79,8 @@ async def read_pages(
     an answer of another form than the service is known for.
     """
     at = start
+    before: list[Record] = []
+    places = {hash(json.dumps(start))}
     for _ in range(PAGES_MAX):
         request = asked.copy()
         _turn_to(request, paging, at, size)
@@ -92,12 +96,19 @@ async def read_pages(
             answer = [answer] if answer else None
         page = Page(_records_of(answer, records, optional, asked.what), answer)
         _find_following(page, paging, at, response, asked.what, api.root)
-        if page.following is not None and page.following == at:
-            raise SourceUnavailable(f"The page after one of {asked.what} is that page again.")
+        at, place = page.following, hash(json.dumps(page.following))
+        # A listing that turns in a circle would else be read for days.
+        if at is not None and (place in places or (page.records and page.records == before)):
+            raise SourceUnavailable(
+                f"A page of {asked.what} came twice in one listing.",
+                hint="If its last page comes again and again, say where the total or 'more' lies.",
+            )
+        before = page.records
+        places.add(place)
         yield page
-        at = page.following
         if at is None:
             return
+        api.largest[asked.what] = max(api.largest.get(asked.what, 0), len(page.records))
     yield Page([], None, gap=f"there are more than {PAGES_MAX:,} pages of {asked.what}")
 
 
@@ -114,11 +125,15 @@ async def resume(pages: AsyncGenerator[Page]) -> AsyncGenerator[Page]:
         raise CursorExpired("The listing cannot go on from the page where it was.") from None
 
 
-def resize(paging: Paging) -> int | None:
-    """Return another size of pages, so that a listing can be asked for in other words."""
+def resize(paging: Paging, largest: int) -> int | None:
+    """Return another size of pages, so that a listing can be asked for in other words.
+
+    Many services send fewer records than they are asked for: at most the ``largest`` page.
+    """
     if isinstance(paging, Single) or paging.size_param is None:
         return None
-    return paging.size // 2 if paging.size > 1 else 2
+    size = min(paging.size, largest or paging.size)
+    return size // 2 if size > 1 else 2
 
 
 def _step_into(place: Any, part: str) -> Any:
@@ -141,20 +156,29 @@ def _turn_to(request: Asked, paging: Paging, at: JsonValue, size: int | None) ->
 
 
 def _records_of(answer: Any, path: str, optional: bool, what: str) -> list[Record]:
-    found = find(answer, path)
+    # Where records lie in the items of a list, an answer without it would look like an empty page.
+    outer, is_below, _ = path.partition("[]")
+    found = find(answer, outer)
+    found = find(answer, path) if is_below and isinstance(found, list) else found
     if found is None and optional and isinstance(answer, dict):
         return []
     if not isinstance(found, list):
-        raise unexpected_answer(what)
+        raise unexpected_answer(what, f"no list lies at '{path}'" if path else "it is no list")
     items = cast("list[Any]", found)
     if not all(isinstance(item, dict) for item in items):
-        raise unexpected_answer(what)
+        raise unexpected_answer(what, "a record is no object")
     return items
 
 
-def unexpected_answer(what: str) -> SourceUnavailable:
-    """Return the error for an answer of another form than the service is known for."""
-    return SourceUnavailable(f"The answer for {what} does not have the form that is documented.")
+def unexpected_answer(what: str, reason: str | None = None) -> SourceUnavailable:
+    """Return the error for an answer of another form than the service is known for.
+
+    ``reason`` is in words of the table, never in those of the answer.
+    """
+    shown = f": {reason}" if reason else ""
+    return SourceUnavailable(
+        f"The answer for {what} does not have the form that is documented{shown}."
+    )
 
 
 def _find_following(
@@ -168,6 +192,8 @@ def _find_following(
         _count_on(page, paging, at, more, what)
     elif not isinstance(paging, Single):
         _follow(page, paging, response, what, root)
+    elif "link" in response.headers and next_page_url(response):
+        page.gap = f"a next page of {what} is named, and its stream has no paging"
 
 
 def _follow(
@@ -185,7 +211,7 @@ def _follow(
         if isinstance(token, str | int) and not isinstance(token, bool) and token != "":
             page.following = token
         elif token not in (None, "") or (paging.required and not _has(answer, paging.at)):
-            raise unexpected_answer(what)
+            raise unexpected_answer(what, f"no token lies at '{paging.at}'")
     elif paging.at is None:
         page.following = next_page_url(response)
     else:
@@ -201,7 +227,7 @@ def _has_more(answer: object, paging: Token | NextUrl, what: str) -> bool | None
         return None
     found = find(answer, path)
     if found is None:
-        raise unexpected_answer(what)
+        raise unexpected_answer(what, f"nothing lies at '{path}'")
     return bool(found) == (path == paging.more)
 
 
@@ -215,7 +241,7 @@ def _go_on_after(page: Page, paging: Keyset, what: str) -> None:
         return
     last = find(page.records[-1], paging.at)
     if not isinstance(last, str | int) or isinstance(last, bool) or last == "":
-        raise unexpected_answer(what)
+        raise unexpected_answer(what, f"no text or number lies at '{paging.at}'")
     page.following = last
 
 
@@ -224,13 +250,15 @@ def _count_on(page: Page, paging: Pages, at: JsonValue, more: object, what: str)
     count = len(page.records)
     if paging.total:
         page.total = _count_at(page.answer, paging.total, what)
+        if count > page.total:
+            raise unexpected_answer(what, f"more records came than '{paging.total}' counts")
         is_last = before + count >= page.total
     elif paging.pages:
         pages = _count_at(page.answer, paging.pages, what)
         is_last = number - paging.start + 1 >= pages
     elif paging.more:
         if more is None:
-            raise unexpected_answer(what)
+            raise unexpected_answer(what, f"nothing lies at '{paging.more}'")
         is_last = not more
     else:
         is_last = count == 0
@@ -244,8 +272,8 @@ def _count_on(page: Page, paging: Pages, at: JsonValue, more: object, what: str)
 
 def _count_at(answer: object, path: str, what: str) -> int:
     count = find(answer, path)
-    if not isinstance(count, int):
-        raise unexpected_answer(what)
+    if not isinstance(count, int) or isinstance(count, bool) or count < 0:
+        raise unexpected_answer(what, f"no count lies at '{path}'")
     return count
 
 
@@ -262,12 +290,12 @@ def _next_url(found: object, response: httpx.Response, what: str, root: str) -> 
     if found is None or found == "":
         return None
     if not isinstance(found, str):
-        raise unexpected_answer(what)
+        raise unexpected_answer(what, _NO_ADDRESS)
     try:
         is_path = found.startswith("/") and not found.startswith("//")
         target = response.url.join(root + found if is_path else found)
-    except httpx.InvalidURL:
-        raise unexpected_answer(what) from None
+    except (httpx.InvalidURL, UnicodeError):
+        raise unexpected_answer(what, _NO_ADDRESS) from None
     if origin_of(target) != origin_of(response.url):
         raise SourceUnavailable(f"The next page of {what} would lie on another host.")
     return str(target)

@@ -30,7 +30,6 @@ from weft.sources.rest.table import (
     Value,
 )
 from weft.sources.rest.values import (
-    LINE_CHARS_MAX,
     ODD,
     Getter,
     fill,
@@ -122,9 +121,9 @@ class BoundStream:
 
     def key_of(self, record: Record) -> str:
         """Return the record's key. Raises SourceUnavailable if it has none."""
-        parts = [line_of(get(record), KEY_CHARS_MAX) for get in self._keys]
+        parts = [_key_part_of(get(record)) for get in self._keys]
         if not all(parts):
-            raise unexpected_answer(f"'{self.name}'")
+            raise unexpected_answer(f"'{self.name}'", f"{_shown(self.row.key)} is no key of each")
         if len(parts) == 1:
             return parts[0]
         return "/".join(part.replace("/", "%2F") for part in parts)
@@ -148,7 +147,7 @@ class BoundStream:
 
     def id_of(self, key: str) -> str:
         """Return the entity's id for a key."""
-        return path_id(f"{self._prefix}:{key}".encode())
+        return path_id(f"{self._prefix}:{key}".encode(errors="surrogatepass"))
 
     def updated_of(self, record: Record) -> datetime | None:
         """Return when the record changed last, if it tells."""
@@ -224,7 +223,7 @@ class BoundStream:
     def title_of(self, record: Record, key: str) -> str:
         """Return the title, or the key where there is none."""
         shown = line_of(self._title(record), TITLE_CHARS_MAX) if self._title else ""
-        return shown or f"{self.name} {key[:LINE_CHARS_MAX]}"
+        return shown or line_of(f"{self.name} {key}")
 
     async def _add_text(self, entity: Entity, record: Record) -> None:
         if not self._texts:
@@ -328,6 +327,17 @@ def _digest_of_entity(entity: Entity) -> str:
 def enumerate_parts(key: str) -> list[tuple[str, str]]:
     """Return the parts of a key of several values, by the names that templates know."""
     return [(f"key{n}", part.replace("%2F", "/")) for n, part in enumerate(key.split("/"))]
+
+
+def _key_part_of(value: object) -> str:
+    """Return a part of a key exactly as it came: cleaned or cut, two could become one."""
+    text = value if isinstance(value, str) else line_of(value)
+    return text if len(text) <= KEY_CHARS_MAX else ""
+
+
+def _shown(value: Value | tuple[Value, ...]) -> str:
+    """Return a value as errors name it."""
+    return " and ".join(f"'{each}'" if isinstance(each, str) else "it" for each in _all_of(value))
 
 
 def _all_of(values: Value | tuple[Value, ...]) -> tuple[Value, ...]:

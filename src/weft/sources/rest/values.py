@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import MAXYEAR, MINYEAR, UTC, datetime
 from operator import methodcaller
 from typing import Any, Final, cast
 from urllib.parse import quote
@@ -22,9 +22,14 @@ ODD: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueErro
 """What a service's function raises that believed a record to have its documented form."""
 LIST_ITEMS_MAX: Final = 100
 _DEPTH_MAX: Final = 4
+# Nothing that people write is nested so deeply, and the interpreter gives up at 1,000 calls.
+_TEXT_DEPTH_MAX: Final = 100
 _NAMED: Final = re.compile(r"\{([^{}]+)\}")
 # Milliseconds are larger than any seconds that are meant: these would be in the year 5138.
 _SECONDS_MAX: Final = 100_000_000_000
+_UNITS: Final = (1, 1_000, 1_000_000, 1_000_000_000)
+_FIRST: Final = datetime(MINYEAR + 1, 1, 1, tzinfo=UTC)
+_LAST: Final = datetime(MAXYEAR - 1, 12, 31, tzinfo=UTC)
 
 
 def getter_of(value: Value) -> Getter:
@@ -128,7 +133,7 @@ def fill(template: Any, names: Mapping[str, Any], *, in_path: bool = False) -> A
 
     def put(found: re.Match[str]) -> str:
         text = _inline(find(names, found[1]))
-        return quote(text, safe="") if in_path else text
+        return quote(text, safe="", errors="surrogatepass") if in_path else text
 
     return _NAMED.sub(put, template)
 
@@ -144,16 +149,18 @@ def line_of(value: object, chars: int = LINE_CHARS_MAX) -> str:
     return ""
 
 
-def text_of(value: object) -> str:
+def text_of(value: object, depth: int = 0) -> str:
     """Return clean text: a list's items on lines of their own, an object's values by name."""
     if isinstance(value, str):
         return clean_text(value)
+    if depth >= _TEXT_DEPTH_MAX:
+        return ""
     if isinstance(value, list):
-        lines = (text_of(item) for item in cast("list[Any]", value)[:LIST_ITEMS_MAX])
+        lines = (text_of(item, depth + 1) for item in cast("list[Any]", value))
         return "\n".join(line for line in lines if line)
     if isinstance(value, dict):
         parts = cast("dict[str, Any]", value).items()
-        named = ((line_of(name), text_of(part)) for name, part in parts)
+        named = ((line_of(name), text_of(part, depth + 1)) for name, part in parts)
         return "\n".join(f"{name}: {text}" for name, text in named if text)
     return line_of(value)
 
@@ -177,15 +184,25 @@ def json_of(value: object, depth: int = 0) -> JsonValue:
 
 
 def moment_of(value: object) -> datetime | None:
-    """Read a time: ISO 8601, HTTP's form, or seconds or milliseconds since 1970; else None."""
+    """Read a time: ISO 8601, HTTP's form, or what has passed since 1970; else None.
+
+    One at an end of the calendar, which stands for "never", is moved to where one can reckon.
+    """
+    found = _read_moment(value)
+    if found is None or _FIRST.year <= found.year <= _LAST.year:
+        return found
+    return _FIRST if found.year < _FIRST.year else _LAST
+
+
+def _read_moment(value: object) -> datetime | None:
     if isinstance(value, str):
         try:
             found = datetime.fromisoformat(value)
         except ValueError:
             if value.replace(".", "", 1).isdecimal() and len(value) < 20:
-                return moment_of(float(value))
+                return _read_moment(float(value))
             return parse_http_date(value[:100])
         return found if found.tzinfo else found.replace(tzinfo=UTC)
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return posix_time(value / 1000 if abs(value) > _SECONDS_MAX else value)
+        return next((posix_time(value / n) for n in _UNITS if abs(value) <= n * _SECONDS_MAX), None)
     return None

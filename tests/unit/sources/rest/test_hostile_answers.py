@@ -1,0 +1,166 @@
+"""Answers that lie or are odd cost no record: each is read for what it is, or told as a gap."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from weft.domain.entities import Entity
+from weft.errors import SourceUnavailable
+from weft.net.client import http_factory
+from weft.sources.base import Complete, Event, Incomplete, SourceContext
+from weft.sources.rest.rest_api import RestApiConfig, RestApiCredentials, RestApiSource
+from weft.testing.scripted_http import HttpReply, HttpRequest, as_json, serve
+from weft.testing.source_contract import events_of, last_cursor
+
+pytestmark = pytest.mark.anyio
+
+Handler = Callable[[HttpRequest], HttpReply]
+
+
+async def read(
+    handler: Handler,
+    *,
+    cursor: dict[str, Any] | None = None,
+    stored: tuple[str, ...] = (),
+    **row: Any,
+) -> list[Event]:
+    """The events of one stream that the handler answers for."""
+
+    async def unseen_ids(limit: int) -> list[str]:
+        return list(stored[:limit])
+
+    async with serve(handler) as site:
+        stream = {"name": "note", "path": "/notes", "records": "items", "text": "body"} | row
+        definition = json.dumps({"base_url": site.url, "streams": [stream]})
+        context = SourceContext(http=http_factory({"127.0.0.1"}), unseen_ids=unseen_ids)
+        config = RestApiConfig(definition=definition)
+        return await events_of(RestApiSource(config, RestApiCredentials(), context), cursor)
+
+
+def answer(*records: Any, **more: Any) -> Handler:
+    return lambda request: as_json({"items": list(records)} | more)
+
+
+def entities_in(events: list[Event]) -> list[Entity]:
+    return [event for event in events if isinstance(event, Entity)]
+
+
+@pytest.mark.parametrize(
+    ("paging", "tokens"),
+    [
+        ({"kind": "token", "param": "at", "at": "next"}, {"": "a", "a": "b", "b": "a"}),
+        ({"kind": "next_url", "at": "next"}, {"": "?at=a", "a": "?at=b", "b": "?at=a"}),
+    ],
+)
+async def test_listing_that_turns_in_a_circle_is_refused(
+    paging: Any, tokens: dict[str, str]
+) -> None:
+    def handle(request: HttpRequest) -> HttpReply:
+        at = request.query.get("at", "")
+        return as_json({"items": [{"id": f"id {at}"}], "next": tokens[at]})
+
+    with pytest.raises(SourceUnavailable, match="came twice"):
+        await read(handle, paging=paging)
+
+
+async def test_last_page_that_is_repeated_for_ever_is_refused() -> None:
+    def handle(request: HttpRequest) -> HttpReply:
+        return as_json({"items": [{"id": min(int(request.query["page"]), 3)}]})
+
+    with pytest.raises(SourceUnavailable, match="came twice"):
+        await read(handle, paging={"kind": "pages"})
+
+
+async def test_next_page_of_a_stream_without_paging_is_a_gap() -> None:
+    def handle(request: HttpRequest) -> HttpReply:
+        return as_json({"items": [{"id": 1}]}, link='</notes?page=2>; rel="next"')
+
+    events = await read(handle)
+    assert any(isinstance(event, Incomplete) for event in events)
+    assert not any(isinstance(event, Complete) for event in events)
+
+
+@pytest.mark.parametrize("total", [-1, 0, True, "12", None])
+async def test_count_that_cannot_be_right_ends_no_listing(total: object) -> None:
+    with pytest.raises(SourceUnavailable, match="'total'"):
+        await read(answer({"id": 1}, total=total), paging={"kind": "pages", "total": "total"})
+
+
+@pytest.mark.parametrize("found", [{"errors": ["no"]}, {"edges": None}, {"edges": "no"}])
+async def test_answer_without_the_list_around_the_records_is_no_empty_page(found: object) -> None:
+    with pytest.raises(SourceUnavailable, match=r"no list lies at 'edges\[\]\.node'"):
+        await read(lambda request: as_json(found), records="edges[].node")
+
+
+async def test_ids_that_look_alike_stay_apart() -> None:
+    ids = ["a", " a", "a ", "a\u200b", "a\n", "\ud800a", "a/b", "a%2Fb", "..", 0, -1]
+    events = await read(answer(*({"id": each, "body": repr(each)} for each in ids)))
+    found = {entity.id: entity.text for entity in entities_in(events)}
+    assert list(found.values()) == [repr(each) for each in ids]
+
+
+async def test_id_without_end_is_refused_by_the_name_of_its_field() -> None:
+    with pytest.raises(SourceUnavailable, match="'id' is no key"):
+        await read(answer({"id": "x" * 5_000}))
+
+
+async def test_different_records_with_one_key_are_a_gap() -> None:
+    same = {"id": 1, "body": "one"}
+    events = await read(answer(same, same))
+    assert not any(isinstance(event, Incomplete) for event in events)
+    events = await read(answer(same, {"id": 1, "body": "two"}))
+    assert any(isinstance(event, Incomplete) for event in events)
+
+
+@pytest.mark.parametrize(
+    "at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-10:00", 10**400, -(10**400), 1e300]
+)
+async def test_time_beyond_all_clocks_stops_no_later_sync(at: object) -> None:
+    handle = answer({"id": 1, "at": at, "body": "one"})
+    row: dict[str, Any] = {"updated": "at", "since": {"param": "since"}}
+    first = await read(handle, **row)
+    again = await read(handle, cursor=last_cursor(first), **row)
+    assert [entity.text for entity in entities_in(first)] == ["one"]
+    assert entities_in(again) == []
+
+
+async def test_change_during_a_listing_is_asked_for_by_the_clock_of_the_service() -> None:
+    behind = datetime.now(UTC) - timedelta(hours=5)
+    asked: list[str] = []
+
+    def handle(request: HttpRequest) -> HttpReply:
+        asked.append(request.query.get("since", ""))
+        last = {"id": 1, "at": (behind + timedelta(hours=1)).isoformat()}
+        return as_json({"items": [last]}, date=f"{behind:%a, %d %b %Y %H:%M:%S} GMT")
+
+    row: dict[str, Any] = {"updated": "at", "since": {"param": "since", "overlap": 0}}
+    events = await read(handle, **row)
+    await read(handle, cursor=last_cursor(events), **row)
+    assert asked == ["", f"{behind:%Y-%m-%dT%H:%M:%SZ}"]
+
+
+async def test_text_of_any_depth_and_length_is_read() -> None:
+    deep: Any = "deep"
+    for _ in range(800):
+        deep = {"in": deep}
+    lines = [str(number) for number in range(500)]
+    events = await read(answer({"id": 1, "body": deep}, {"id": 2, "body": lines}))
+    assert [entity.text for entity in entities_in(events)][1].splitlines() == lines
+
+
+@pytest.mark.parametrize("heeds_size", [True, False])
+async def test_second_listing_in_pages_of_the_first_proves_no_deletion(heeds_size: bool) -> None:
+    def handle(request: HttpRequest) -> HttpReply:
+        size = min(int(request.query["limit"]), 4) if heeds_size else 4
+        start = int(request.query.get("at", 0))
+        items = [{"id": number} for number in range(start, min(start + size, 10))]
+        after = start + size
+        return as_json({"items": items, "next": after if after < 10 else None})
+
+    paging: Any = {"kind": "token", "param": "at", "at": "next", "size_param": "limit", "size": 8}
+    events = await read(handle, paging=paging, stored=("note:gone",))
+    [end] = [event for event in events if isinstance(event, Complete)]
+    assert (end.doubt is None) is heeds_size
