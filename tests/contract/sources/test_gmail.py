@@ -211,6 +211,26 @@ async def test_known_message_is_downloaded_again_only_if_its_labels_changed(
     assert entities(events)["message:m1"].metadata["labels"] == ["INBOX", "Tea/Green leaves"]
 
 
+async def test_full_listing_sees_which_labels_changed_as_far_as_gmail_remembers(
+    box: FakeGmail, site: Site
+) -> None:
+    fill(box)
+    case = make_case(site)
+    first = await events_of(case.make())
+    known = {each.id: each.version for each in entities(first).values() if each.version}
+    box.label("m1", "INBOX", "Label_7")
+    again: dict[str, Any] = {"known": known, "last_cursor": last_cursor(first)}
+    events = await events_of(case.make(**again))
+    assert {key: each.metadata["labels"] for key, each in entities(events).items()} == {
+        "message:m1": ["INBOX", "Tea/Green leaves"]
+    }
+    assert isinstance(events[-1], Complete)
+    box.forgotten = 1_000
+    events = await events_of(case.make(**again))
+    assert entities(events) == {}
+    assert isinstance(events[-1], Complete)
+
+
 async def test_history_that_is_forgotten_begins_a_full_listing(box: FakeGmail, site: Site) -> None:
     fill(box)
     case = make_case(site)

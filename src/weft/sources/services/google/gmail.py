@@ -3,7 +3,7 @@
 import base64
 import binascii
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from typing import Any, ClassVar, Final, Literal, cast
 from urllib.parse import quote
@@ -48,6 +48,7 @@ _ANSWER_BYTES_MAX: Final = MESSAGE_BYTES_MAX // 3 * 4 + 64 * 1024
 # A message is held in memory several times while it is decoded.
 DOWNLOADS_MAX: Final = 3
 LABELS_MAX: Final = 50
+CHANGED_MAX: Final = 50_000
 _NEVER: Final = ("trash", "spam", "draft", "chat")
 _ANSWERED: Final = re.compile(r"^(?:(?:re|fwd?|aw|wg|sv|tr|rv)(?:\[\d+\])?:\s*)+", re.IGNORECASE)
 _PAGES: Final[dict[str, Any]] = {
@@ -108,10 +109,15 @@ class GmailConfig(BaseModel):
         return value
 
 
-async def know_labels(source: "GmailSource", records: Sequence[Record]) -> Sequence[Record]:
-    """Ask for the names of labels, once."""
-    await source.find_labels()
-    return records
+async def mark_changed(source: "GmailSource", records: Sequence[Record]) -> Sequence[Record]:
+    """Mark those of a listing, which shows no labels, whose labels changed since the last one."""
+    if all(record.get("_is_changed") for record in records):
+        return records
+    changed = await source.find_changed()
+    return [
+        {**record, "_is_changed": True} if line_of(record.get("id")) in changed else record
+        for record in records
+    ]
 
 
 async def load_message(source: "GmailSource", listed: Record) -> Record | None:
@@ -124,7 +130,7 @@ async def load_message(source: "GmailSource", listed: Record) -> Record | None:
         return None
     labels = await source.find_labels()
     names = sorted(labels.get(each, each) for each in _label_ids_of(message))
-    if listed.get("_is_changed") and not fits(source.config, names, message):
+    if listed.get("_is_of_feed") and not fits(source.config, names, message):
         return None
     mail = await read_message(content)
     return {
@@ -212,7 +218,7 @@ def _label_ids_of(message: Record) -> list[str]:
 def _changes_in(change: Record) -> Iterable[Changed | Gone]:
     for name in ("messagesAdded", "labelsAdded", "labelsRemoved"):
         for key in _messages_in(change, name):
-            yield Changed(record={"id": key, "_is_changed": True})
+            yield Changed(record={"id": key, "_is_changed": True, "_is_of_feed": True})
     for key in _messages_in(change, "messagesDeleted"):
         yield Gone(key=key)
 
@@ -255,7 +261,7 @@ class GmailSource(RestSource[GmailConfig, GoogleCredentials]):
             # Each answer has it, an empty one too.
             cut=lambda answer: "resultSizeEstimate" not in answer,
             paging=Token(**_PAGES),
-            prepare=know_labels,
+            prepare=mark_changed,
             feed=Feed(
                 start_path="/profile",
                 start_at="historyId",
@@ -295,6 +301,7 @@ class GmailSource(RestSource[GmailConfig, GoogleCredentials]):
         self.downloads = anyio.Semaphore(DOWNLOADS_MAX)
         self._asking = anyio.Lock()
         self._labels: _Labels | None = None
+        self._changed: set[str] | None = None
 
     @classmethod
     def oauth(cls, config: BaseModel, options: Mapping[str, str]) -> OAuth2 | OAuth1 | None:
@@ -332,3 +339,26 @@ class GmailSource(RestSource[GmailConfig, GoogleCredentials]):
                     raise unexpected_answer(asked.what)
                 self._labels = found
             return self._labels
+
+    async def find_changed(self) -> Collection[str]:
+        """Return the messages that changed since the last sync, as far as Gmail remembers."""
+        if self._changed is None:
+            self._changed = set()
+            mark = find(self.context.last_cursor, "marks.message")
+            if isinstance(mark, str | int):
+                await self._read_changed(mark, self._changed)
+        return self._changed
+
+    async def _read_changed(self, mark: str | int, changed: set[str]) -> None:
+        asked = Asked("the changes", "/history", params={"startHistoryId": mark})
+        pages = read_pages(self.api, asked, Token(**_PAGES), "history", optional=True)
+        try:
+            async for page in pages:
+                for change in (each for record in page.records for each in _changes_in(record)):
+                    if isinstance(change, Changed):
+                        changed.add(line_of(change.record["id"]))
+                if len(changed) > CHANGED_MAX:
+                    break
+        except Missing:
+            # Too long ago: the labels of known messages stay as they were.
+            return
