@@ -303,3 +303,18 @@ async def test_scripted_answers_have_the_form_of_the_published_description() -> 
             answer = (await client.get(f"/{method}", params=asked)).json()
             judge: Any = Draft202012Validator({"$defs": description["$defs"], **schema})
             assert [found.message for found in judge.iter_errors(answer)] == [], method
+
+
+@pytest.mark.parametrize(
+    ("config", "scopes"),
+    [
+        ({"include_private": False}, "users:read,channels:read,channels:history"),
+        ({}, "users:read,channels:read,channels:history,groups:read,groups:history"),
+    ],
+)
+def test_consent_is_asked_for_no_more_than_is_read(config: dict[str, Any], scopes: str) -> None:
+    spec = SlackSource.oauth(SlackConfig.model_validate(config), {})
+    assert spec.authorize_url == "https://slack.com/oauth/v2/authorize"
+    assert spec.token_url == "https://slack.com/api/oauth.v2.access"
+    # Slack documents a list with commas.
+    assert spec.scopes == (scopes,)

@@ -208,12 +208,17 @@ class SlackSource(RestSource[SlackConfig, SlackCredentials]):
     def oauth(cls, config: BaseModel, options: Mapping[str, str]) -> OAuth2:
         """Return the page where an app is installed in a workspace."""
         api = cls.api_url(config, options)
-        kinds = ("channels", "groups", "im", "mpim")
+        wanted = config if isinstance(config, SlackConfig) else SlackConfig()
+        kinds = ["channels"]
+        kinds += ["groups"] if wanted.include_private else []
+        kinds += ["im", "mpim"] if wanted.include_direct_messages else []
+        scopes = ["users:read", *(f"{k}:{what}" for k in kinds for what in ("read", "history"))]
         return OAuth2(
             authorize_url=f"{api.removesuffix('/api')}/oauth/v2/authorize",
             token_url=f"{api}/oauth.v2.access",
             token_field="access_token",  # noqa: S106 (the name of a field)
-            scopes=("users:read", *(f"{k}:{what}" for k in kinds for what in ("read", "history"))),
+            # Slack documents a list with commas, where others take one with spaces.
+            scopes=(",".join(scopes),),
         )
 
     def table(self) -> tuple[Stream, ...]:
