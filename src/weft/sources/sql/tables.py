@@ -188,7 +188,8 @@ def _find_key(
         return (wanted,)
     if primary.get("constrained_columns"):
         return tuple(primary["constrained_columns"])
-    for index in inspector.get_indexes(found.name, found.schema):
+    # SQLite names an index of its own for each unique constraint; others list those with the rest.
+    for index in inspector.get_indexes(found.name, found.schema, include_auto_indexes=True):
         names = [name for name in index["column_names"] if name is not None]
         whole = index["unique"] and len(names) == len(index["column_names"]) and names
         # An index with a condition says nothing about the rows beyond it.

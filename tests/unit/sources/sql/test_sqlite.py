@@ -145,13 +145,14 @@ async def test_table_without_a_key_is_skipped_or_refused_by_name(shop: Shop) -> 
         "create table links (a int, b int); insert into links values (1, 2);"
         "create table codes (code text not null, name text);"
         "create unique index one on codes (code); insert into codes values ('x', 'X');"
+        "create table names (name text not null unique); insert into names values ('y');"
         "create table loose (code text not null, gone int);"
         "create unique index some on loose (code) where gone is null;"
     )
     events = await shop.read()
     skipped = {event.id: event.reason for event in events if isinstance(event, Skipped)}
     assert skipped == dict.fromkeys(("links", "loose"), "the table has no primary key")
-    assert set(await shop.entities()) == {"codes/x"}
+    assert set(await shop.entities()) == {"codes/x", "names/y"}
     refused = await shop.refuse(tables=["links"])
     assert refused.field == "id_column"
     assert "links" in str(refused)
