@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 import pytest
 
+from tests.support.patience import LOOK_SECONDS, PATIENCE_SECONDS
 from tests.support.sources.agents import Agent, open_agent
 from tests.support.sources.databases import (
     ADMIN,
@@ -198,6 +199,25 @@ async def test_partition_is_read_once_with_its_table(postgresql: DatabaseServer)
     for tables, read in (([], "sales"), (["sal*"], "sales"), (["sales_1"], "sales_1")):
         events = await events_of(source(postgresql, tables=tables))
         assert [i for event in events if (i := id_of(event))] == [f"public.{read}/7"]
+
+
+async def test_query_of_a_cancelled_sync_ends(postgresql: DatabaseServer) -> None:
+    asked = source(postgresql, query="select pg_sleep(600)::text as id", id_column="id")
+    running = (
+        "from pg_stat_activity where application_name = 'weft'"
+        " and state = 'active' and query like 'FETCH%'"
+    )
+
+    async def count_running(wanted: int) -> None:
+        with anyio.fail_after(PATIENCE_SECONDS):
+            while postgresql.run(f"select count(*) {running}") != [(wanted,)]:  # noqa: ASYNC110
+                await anyio.sleep(LOOK_SECONDS)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(events_of, asked)
+        await count_running(1)
+        group.cancel_scope.cancel()
+    await count_running(0)
 
 
 async def test_wrong_database_and_user_are_told(server: DatabaseServer) -> None:

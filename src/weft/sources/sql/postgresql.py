@@ -2,10 +2,15 @@
 
 import os
 import tempfile
+import threading
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
-from psycopg import Cursor, IsolationLevel, ServerCursor
+from psycopg import Connection, Cursor, IsolationLevel, ServerCursor
+from psycopg.pq import TransactionStatus
+from psycopg.pq.abc import PGcancel
 from psycopg.rows import TupleRow
 from psycopg.types.string import TextLoader
 
@@ -88,4 +93,22 @@ def open_postgresql(
         "SET LOCAL datestyle = 'ISO, YMD'",
         "SET LOCAL timezone = 'UTC'",
     )
-    return Link("postgresql", raw, cut_off(raw.fileno()), begin, start_rows=read_as_text)
+    return Link("postgresql", raw, _cut_off(raw), begin, start_rows=read_as_text)
+
+
+def _cut_off(raw: Connection[TupleRow]) -> Callable[[], None]:
+    """Return what ends the connection, from any thread, and the statement that runs on it."""
+    cut, cancel = cut_off(raw.fileno()), raw.pgconn.get_cancel()
+
+    def end() -> None:
+        if raw.pgconn.transaction_status == TransactionStatus.ACTIVE:
+            # A server that works on a statement does not notice that nobody waits any more.
+            threading.Thread(target=_cancel, args=(cancel,), daemon=True).start()
+        cut()
+
+    return end
+
+
+def _cancel(cancel: PGcancel) -> None:
+    with suppress(psycopg.Error):
+        cancel.cancel()
