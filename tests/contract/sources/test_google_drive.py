@@ -34,7 +34,7 @@ from weft.sources.base import (
 )
 from weft.sources.services.google.drive import DriveConfig, DriveSource
 from weft.testing.http_faults import NO_WAIT, Answer, HttpFaults, Spoil, wait_not
-from weft.testing.scripted_http import HttpReply, Site, serve
+from weft.testing.scripted_http import HttpReply, HttpRequest, Site, as_json, serve
 from weft.testing.source_contract import (
     Change,
     SourceCase,
@@ -156,6 +156,15 @@ async def test_every_method_that_is_described_was_tried() -> None:
         await events_of(case.make(stored={"file:gone"}))
     assert described.faults == []
     assert described.unused == set()
+
+
+async def test_description_knows_no_other_methods_parameters_and_fields() -> None:
+    drive = FakeDrive()
+    drive.put(file("note", PLAIN, "note.txt", size=12, title="Note"))
+    described = Described("google_drive", lambda _: as_json(drive.files["note"]))
+    for target in ("/files/note?fields=id&colour=red", "/notes"):
+        described(HttpRequest("GET", target, {}))
+    assert len(described.faults) == 4
 
 
 async def test_file_says_where_it_lies_and_who_may_see_it(drive: FakeDrive, site: Site) -> None:
