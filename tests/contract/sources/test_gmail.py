@@ -167,6 +167,8 @@ async def test_attachments_are_read_with_the_message(box: FakeGmail) -> None:
         ({"included_labels": ["Tea/Green leaves"]}, {"m2"}),
         ({"included_labels": []}, {"m1", "m2", "m3", "m5"}),
         ({"excluded_labels": ["sent"]}, {"m1", "m3"}),
+        ({"excluded_labels": ["promotions"], "excluded_categories": []}, {"m1", "m2", "m3"}),
+        ({"included_labels": ["promotions"], "excluded_categories": []}, {"m4"}),
         ({"after_date": "2026/03/03"}, {"m2", "m3"}),
         ({"gmail_query": "milk"}, {"m3"}),
     ],

@@ -5,7 +5,7 @@ import binascii
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
-from typing import Any, ClassVar, Final, Literal, cast
+from typing import Any, ClassVar, Final, Literal, cast, get_args
 from urllib.parse import quote
 
 import anyio
@@ -59,6 +59,10 @@ _PAGES: Final[dict[str, Any]] = {
 }
 
 Category = Literal["primary", "promotions", "social", "updates", "forums"]
+_NAMES: Final[Mapping[str, str]] = {
+    f"CATEGORY_{'personal' if name == 'primary' else name}".upper(): name
+    for name in get_args(Category)
+}
 _Labels = dict[str, str]
 
 
@@ -176,18 +180,17 @@ def query_of(config: GmailConfig) -> str:
     It leaves out trash and spam by itself.
     """
     parts = [f"after:{_seconds_of(config.after_date) - 1}"] if config.after_date else []
-    included = [f"label:{_name_of(name)}" for name in config.included_labels]
+    included = [_term_of(label) for label in config.included_labels]
     parts += [f"({' OR '.join(included)})"] if included else []
-    parts += [f"-label:{_name_of(name)}" for name in config.excluded_labels]
+    parts += [f"-{_term_of(label)}" for label in config.excluded_labels]
     parts += [f"-category:{name}" for name in config.excluded_categories]
     return " ".join((*parts, "-in:drafts", "-in:chats"))
 
 
 def fits(config: GmailConfig, labels: Iterable[str], message: Record) -> bool:
     """Return whether `query_of` would find a message, without asking for it."""
-    names = set(map(_name_of, labels))
-    categories = {_category_name(each) for each in config.excluded_categories}
-    left_out = {*map(_name_of, config.excluded_labels), *_NEVER, *categories}
+    names = {_NAMES.get(label) or _name_of(label) for label in labels}
+    left_out = {*map(_name_of, config.excluded_labels), *_NEVER, *config.excluded_categories}
     came = line_of(message.get("internalDate"))
     if config.after_date and came.isdecimal():
         is_older = int(came) < _seconds_of(config.after_date) * 1000
@@ -206,8 +209,10 @@ def _name_of(label: str) -> str:
     return re.sub(r"[^\w]+", "-", label.strip().lower()).strip("-")
 
 
-def _category_name(category: str) -> str:
-    return _name_of(f"CATEGORY_{'personal' if category == 'primary' else category}")
+def _term_of(label: str) -> str:
+    """Return what finds a label in Gmail's search, for which categories are none."""
+    name = _name_of(label)
+    return f"category:{name}" if name in _NAMES.values() else f"label:{name}"
 
 
 def _label_ids_of(message: Record) -> list[str]:
