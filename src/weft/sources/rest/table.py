@@ -202,12 +202,12 @@ class Stream(_Row):
     with ``body`` as its variables (``variables.after`` names one). ``records`` is the path of the
     list in an answer, which may be missing where it is ``optional``; an answer in which ``cut`` is
     found leaves some out. `prepare` adds to the records of a page before they are judged by what
-    follows. Only records with ``among`` are of the stream. ``key`` makes a record unique within the
-    stream. ``unstored`` streams are only parents of others. ``deletes`` names the stream whose
-    records this one says are gone. ``item`` answers 404 for a ``{key}`` that is gone, and else gives
-    the record, as the listing does, at ``item_at``. ``may_lack``: some accounts have no such stream,
-    which a 403 or 404 says (below a parent, a 400 too). ``forgets``: deletions are told for some
-    time only, or not all of them, so full listings are needed to see the others.
+    follows. Only records with ``among`` are of the stream. ``key`` makes a record unique within
+    the stream. ``unstored`` streams are only parents of others. ``deletes`` names the stream whose
+    records this one says are gone. ``item`` answers 404 for a ``{key}`` that is gone, and else
+    gives the record, as the listing does, at ``item_at``. ``may_lack``: some accounts have no such
+    stream, which a 403 or 404 says (below a parent, a 400 too). ``forgets``: deletions are told
+    for some time only, or not all of them, so full listings are needed to see the others.
 
     A record without children's or its own full content is completed by `load`, only if ``version``
     is another than the one that is stored, or none. Where ``unproven`` is found in it then, nothing
