@@ -14,6 +14,7 @@ from weft.domain.entities import Entity
 from weft.errors import AccessDenied, AuthenticationFailed, RateLimited, WeftError
 from weft.net.client import http_factory
 from weft.sources.base import NoFields, SourceContext
+from weft.sources.services.linear import source as module
 from weft.sources.services.linear.source import LinearCredentials, LinearSource
 from weft.testing.http_faults import NO_WAIT, Answer, HttpFaults, wait_not
 from weft.testing.scripted_http import serve
@@ -135,6 +136,16 @@ async def test_comments_are_asked_for_only_where_there_are_new_ones() -> None:
         linear.answers.clear()
         await events_of(source, cursor)
     assert not [each for each in linear.answers if "issue" in each["selection"]]
+
+
+@pytest.mark.anyio
+async def test_issue_with_very_many_comments_says_that_not_all_are_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "COMMENTS_MAX", 1)
+    async with open_source(make_linear(cap=1)) as source:
+        entity = (await read(source))["issue:issue-1"]
+    assert entity.text.endswith("[There may be more comments; reading stopped here.]")
 
 
 @pytest.mark.anyio

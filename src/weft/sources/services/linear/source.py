@@ -72,7 +72,7 @@ async def load_comments(source: "LinearSource", issue: Record) -> Record | None:
             if not page.records:
                 raise unexpected_answer(asked.what)
             found += page.records
-            if len(found) >= COMMENTS_MAX:
+            if len(found) > COMMENTS_MAX:
                 break
     except Missing:
         return None
@@ -88,8 +88,8 @@ def discussion_of(issue: Record) -> str:
         name = next((line for person in people if (line := line_of(person))), "somebody")
         day = line_of(comment.get("createdAt"))[:10]
         shown.append(f"{name} ({day}):\n{comment.get('body') or ''}")
-    if len(comments) >= COMMENTS_MAX:
-        shown.append("[There are more comments; not all are read.]")
+    if len(comments) > COMMENTS_MAX:
+        shown.append("[There may be more comments; reading stopped here.]")
     return "\n\n".join(["## Comments", *shown]) if shown else ""
 
 
