@@ -171,8 +171,8 @@ class DriveSource(RestSource[DriveConfig, GoogleCredentials]):
                 **_ALL_DRIVES,
                 "corpora": "allDrives",
                 "q": "trashed = false",
-                # Folders come first, so their names are known. Google advises against its order
-                # by time of creation for large drives.
+                # Folders that come before their files need not be asked for. Google advises against
+                # an order by time of creation for large drives.
                 "orderBy": "folder,name",
                 "fields": f"nextPageToken,incompleteSearch,files({_FIELDS})",
             },
