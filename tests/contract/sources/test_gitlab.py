@@ -35,7 +35,8 @@ def make_case(site: Site, **more: Any) -> SourceCase:
 class TestGitLab(SourceContract):
     @pytest.fixture
     async def case(self) -> AsyncGenerator[SourceCase]:
-        hub = FakeGitLab()
+        # Two projects of which one is empty are listed quickly.
+        hub = FakeGitLab(projects=[project(1), project(2, name="coffee", default_branch=None)])
 
         async def mutate() -> Change:
             hub.projects[0] = project(1, day=2)

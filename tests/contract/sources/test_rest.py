@@ -69,6 +69,7 @@ def make_source(paging: Paging, records: str, **more: Any) -> type[RestSource[An
                 name="comment",
                 path="/notes/{_parent.id}/comments",
                 parent="note",
+                only_if="has_comments",
                 records=records,
                 paging=paging,
                 key=("_parent.id", "id"),
@@ -86,6 +87,7 @@ def note(number: int, body: str = "A note\u200b about tea.", day: int = 1) -> di
         "title": f"Note\x07 {number}",
         "body": body,
         "author": {"name": "Ada\u202e"},
+        "has_comments": number == 1,
         "tags": [{"name": "a\nb"}, {"name": "tea"}],
         "updated_at": f"2026-03-{day:02}T00:00:{number:02}Z",
     }
@@ -98,7 +100,6 @@ async def serve_case(
         style,
         {
             "/notes": [note(number) for number in range(1, 6)],
-            **{f"/notes/{n}/comments": [] for n in range(1, 8)},
             "/notes/1/comments": [{"id": n, "body": f"comment {n}"} for n in range(1, 4)],
         },
         objects={"/me": {"name": "Ada"}},
@@ -178,6 +179,7 @@ streams:
     since: {param: since}
   - name: comment
     parent: note
+    only_if: has_comments
     path: /notes/{_parent.id}/comments
     records: items
     paging: {kind: token, param: cursor, at: meta.next, size_param: per_page, size: 2}
