@@ -171,7 +171,9 @@ class MailClient:
         listing = _make_listing(rows.values())
         # UIDs rise with the numbers of messages, so no two have the same.
         by_number = [rows[number][0] for number in sorted(rows)]
-        is_whole = sorted(rows) == list(range(1, self._opened.exists + 1))
+        # No two have the same number. Never build a list of as many as the server claims.
+        counted = self._opened.exists
+        is_whole = len(rows) == counted and (not rows or (min(rows), max(rows)) == (1, counted))
         listing.is_proven = is_good and is_whole and by_number == list(listing.uids)
         return listing
 

@@ -188,14 +188,15 @@ async def test_large_message_is_skipped_even_if_its_size_was_told_wrong(
     assert (ids(found), ids(found, Skipped)) == (["INBOX/1"], ["INBOX/2"])
 
 
+@pytest.mark.parametrize("count", [7, 4_294_967_295])
 async def test_list_that_contradicts_the_count_is_read_but_deletes_nothing(
-    script: ScriptedMail,
+    script: ScriptedMail, count: int
 ) -> None:
     cursor = last_cursor(await read_mail(script))
     del script.folders["INBOX"].messages[1]
     script.folders["INBOX"].messages[3] = mail("three")
-    count = b"* 7 EXISTS\r\n* OK [UIDVALIDITY 7]\r\n* OK [UIDNEXT 4]\r\nTAG OK done\r\n"
-    script.replies["EXAMINE"] = count
+    told = b"* %d EXISTS\r\n* OK [UIDVALIDITY 7]\r\n* OK [UIDNEXT 4]\r\nTAG OK done\r\n"
+    script.replies["EXAMINE"] = told % count
     script.opened = "INBOX"
     found = await read_mail(script, cursor)
     assert (ids(found), ids(found, Deleted)) == (["INBOX/3"], [])
