@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.sources.atlassian import CLOUD, FakeJira, issue
 from weft.domain.entities import Entity
-from weft.errors import SourceMisconfigured
+from weft.errors import AuthenticationFailed, SourceMisconfigured
 from weft.net.client import http_factory
 from weft.sources.base import SourceContext
 from weft.sources.services.jira import JiraConfig, JiraSource
@@ -79,6 +79,14 @@ async def test_all_comments_are_part_of_an_issue(jira: FakeJira) -> None:
     assert "Comment 0 here" in found["issue:10003"].text
     assert found["issue:10001"].url == "https://acme.atlassian.net/browse/TEA-1"
     assert found["issue:10001"].metadata["status"] == "Open"
+
+
+@pytest.mark.anyio
+async def test_api_token_without_its_owner_hears_what_it_lacks(jira: FakeJira) -> None:
+    async with serve(jira) as site:
+        case = make_case(site, config={}, credentials={"access_token": "battery-staple"})
+        with pytest.raises(AuthenticationFailed, match="needs 'email' and 'site'"):
+            await case.make().check()
 
 
 @pytest.mark.anyio

@@ -150,6 +150,13 @@ async def test_api_token_is_sent_with_its_email(account: FakeZendesk, site: Site
 
 
 @pytest.mark.anyio
+async def test_api_token_without_its_owner_hears_what_it_lacks(site: Site) -> None:
+    case = make_case(site, credentials={"access_token": "battery-staple"})
+    with pytest.raises(AuthenticationFailed, match="needs 'email'"):
+        await case.make().check()
+
+
+@pytest.mark.anyio
 async def test_anonymous_user_is_not_somebody() -> None:
     def answer(request: HttpRequest) -> HttpReply:
         return as_json({"user": {"id": None, "name": "Anonymous user", "role": "end-user"}})

@@ -4,10 +4,11 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar, TypeVar, cast
 
+import httpx
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from weft.domain.connections import AuthMethod
-from weft.errors import SourceMisconfigured
+from weft.errors import AuthenticationFailed, SourceMisconfigured, WeftError
 from weft.sources.base import ENDPOINT, OAuth1, OAuth2
 from weft.sources.rest.paging import unexpected_answer
 from weft.sources.rest.source import RestSource
@@ -104,6 +105,16 @@ class AtlassianSource(RestSource[ConfigT, AtlassianCredentials]):
         if self.credentials.email:
             return Basic(user="{email}", password="{access_token}")  # noqa: S106 (a name)
         return Bearer()
+
+    def find_error(self, response: httpx.Response, answer: object) -> WeftError | None:
+        """Tell what an API token lacks: without it, Atlassian looks for a token of OAuth."""
+        del answer
+        if response.status_code == 401 and not self.credentials.email:
+            return AuthenticationFailed(
+                f"{self.name} refused the token, which it takes for one of OAuth (HTTP 401): an API"
+                " token needs 'email' and 'site' too."
+            )
+        return None
 
     def table(self) -> tuple[Stream, ...]:
         """Return the streams, with the site's address in those of their records."""

@@ -291,6 +291,11 @@ class ZendeskSource(RestSource[ZendeskConfig, ZendeskCredentials]):
         is_me = path.endswith("/users/me.json") and response.is_success
         if is_me and find(answer, "user") and find(answer, "user.id") is None:
             return AuthenticationFailed("Zendesk does not know whose credentials these are.")
+        if response.status_code == 401 and not self.credentials.email:
+            return AuthenticationFailed(
+                "Zendesk refused the token, which it takes for one of OAuth (HTTP 401): an API"
+                " token needs 'email' too."
+            )
         if response.status_code == 403 and "/incremental/" in path:
             return AccessDenied(
                 "Zendesk denies the export of tickets (HTTP 403).",
