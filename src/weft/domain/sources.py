@@ -12,8 +12,9 @@ from weft.domain.connections import AuthMethod
 class FieldInfo(Frozen):
     """One field of a source's configuration or credentials.
 
-    ``endpoint``: its value decides which host receives the credentials. ``multiline``: its value
-    may have several lines, as a private key does.
+    ``items_type`` is the type of an array's items. ``endpoint``: its value decides which host
+    receives the credentials. ``multiline``: its value may have several lines, as a private key
+    does.
     """
 
     name: str
@@ -21,10 +22,11 @@ class FieldInfo(Frozen):
     type: str
     description: str
     required: bool
+    items_type: str | None = Field(default=None, exclude_if=not_)
     secret: bool = False
     default: str | int | float | bool | None = None
     choices: tuple[str, ...] = ()
-    # Models read this: a flag that is off, as for most fields, is left out.
+    # Models read this: what is off or not there, as for most fields, is left out.
     endpoint: bool = Field(default=False, exclude_if=not_)
     multiline: bool = Field(default=False, exclude_if=not_)
 

@@ -374,6 +374,7 @@ def _field(name: str, prop: dict[str, Any], required: bool, annotation: object) 
         type=shape.get("type", "string"),
         description=prop.get("description", ""),
         required=required,
+        items_type=shape.get("items", {}).get("type"),
         secret=shape.get("format") == "password" or annotation is SecretStr,
         default=default if isinstance(default, str | int | float | bool) else None,
         choices=tuple(shape.get("enum", ())),

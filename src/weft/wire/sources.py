@@ -77,6 +77,7 @@ class _Field(Upstream):
     description: str | None = None
     type: str = "string"
     required: bool = True
+    items_type: str | None = None
     is_secret: bool = False
     enum_values: Strings = ()
     default: str | int | float | bool | None = None

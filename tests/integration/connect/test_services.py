@@ -55,6 +55,7 @@ async def test_service_is_searchable_in_four_calls_and_follows_what_changes(
         fields = [service.secret_field, *(service.config or {}), *(service.more or {})]
         assert all(f"- {field} (" in told for field in fields)
         credentials = {service.secret_field: service.secret, **(service.more or {})}
+        assert "(array," not in told
         made = await agent.call(
             "create_connection",
             short_name=name,

@@ -24,12 +24,13 @@ from weft.domain.reading.search import SearchHit
 from weft.domain.schedules import Schedule
 from weft.domain.sources import FieldInfo, SourceInfo
 from weft.errors import ErrorCategory
+from weft.sources.registry import SourceRegistry
 from weft.wire.answer import organization_uuid
 from weft.wire.collections import CollectionAnswer
 from weft.wire.connections import ConnectionAnswer, ConnectionItem
 from weft.wire.jobs import JobAnswer
 from weft.wire.search import hit_answer
-from weft.wire.sources import SourceAnswer
+from weft.wire.sources import SourceAnswer, read_source
 
 AIRWEAVE = json.loads(
     (Path(__file__).parents[2] / "fixtures" / "airweave" / "openapi_shared.json").read_text()
@@ -216,6 +217,21 @@ def test_a_source_tells_which_fields_are_secret() -> None:
     assert (secret["is_secret"], secret["required"]) == (True, True)
     assert (choice["enum_values"], choice["default"]) == (["a", "b"], "a")
     assert answer["class_name"] == "GitHubSource"
+
+
+@pytest.mark.parametrize("name", SourceRegistry().names())
+def test_each_source_has_the_shape_of_airweaves_and_comes_back_whole(name: str) -> None:
+    info = SourceRegistry().get(name).info()
+    answer = to_valid_json(SourceAnswer.of(info), "Source")
+    fields = answer["auth_fields"]["fields"] + answer["config_fields"]["fields"]
+    assert all((each["type"] == "array") == bool(each["items_type"]) for each in fields)
+    read = read_source(answer)
+    assert read.needs() == info.needs()
+    assert [each.name for each in read.config_fields] == [each.name for each in info.config_fields]
+    assert {each.name for each in read.auth_fields if each.required} == {
+        each.name for each in info.auth_fields if each.required
+    }
+    assert (read.auth_methods, read.entity_types) == (info.auth_methods, info.entity_types)
 
 
 @pytest.mark.parametrize("owner", [make_connection(), None])

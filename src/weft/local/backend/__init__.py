@@ -25,7 +25,7 @@ class LocalBackend(Backend):
         jobs = LocalJobs(engine, organization_id, dispatcher)
         authenticator = Authenticator(engine, organization_id)
         connections = LocalConnections(engine, organization_id, jobs, authenticator)
-        self.sources = LocalSources(engine)
+        self.sources = LocalSources(engine, organization_id)
         self.jobs = jobs
         self.connections = connections
         self.collections = LocalCollections(engine, organization_id, connections)

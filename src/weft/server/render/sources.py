@@ -70,7 +70,8 @@ def _field_lines(heading: str, fields: tuple[FieldInfo, ...]) -> list[str]:
 
 
 def _field_text(field: FieldInfo) -> str:
-    notes = [field.type, "required" if field.required else "optional"]
+    kind = f"{field.type} of {field.items_type}s" if field.items_type else field.type
+    notes = [kind, "required" if field.required else "optional"]
     if field.secret:
         notes.append("secret")
     if field.choices:

@@ -1,5 +1,6 @@
 """The catalogue says which way to authenticate works here, not only which a source knows."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from tests.support.local.harness import START, open_harness
 from weft.backend.catalogue import find_sources
 from weft.errors import StorageFailed
-from weft.local.store.authorizations import OAuthClientRow
+from weft.local.store.authorizations import AuthProviderRow, OAuthClientRow
 from weft.server.render.sources import source_text
 from weft.sources.registry import OTHER_WAYS, SourceRegistry
 
@@ -26,6 +27,16 @@ async def test_consent_without_a_client_is_offered_with_what_it_needs(tmp_path: 
         after = await sources.get("github")
         assert not after.requires_byoc
         assert "oauth-clients" not in source_text(after)
+
+
+async def test_accounts_at_auth_providers_are_named_to_their_organisation(tmp_path: Path) -> None:
+    async with open_harness(tmp_path, registry=SourceRegistry()) as local:
+        for owner, name in (("organization-1", "ours"), ("organization-2", "theirs")):
+            row = AuthProviderRow(owner, name, "composio", {}, "sealed", START, ())
+            await local.engine.store.auth_providers.insert(row)
+        told = source_text(await local.backend.sources.get("notion"))
+        assert "auth providers: composio, pipedream; provider_readable_id is one of: ours\n" in told
+        assert "auth providers" not in source_text(await local.backend.sources.get("git"))
 
 
 @pytest.mark.parametrize(
@@ -62,10 +73,10 @@ async def test_unknown_system_leads_to_other_ways(tmp_path: Path) -> None:
 async def test_database_that_fails_is_told_and_hides_no_source(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fail(_: str) -> OAuthClientRow | None:
+    async def fail() -> Sequence[OAuthClientRow]:
         raise StorageFailed("The database is gone.")
 
     async with open_harness(tmp_path, registry=SourceRegistry()) as local:
-        monkeypatch.setattr(local.engine.store.oauth_clients, "get", fail)
+        monkeypatch.setattr(local.engine.store.oauth_clients, "list", fail)
         with pytest.raises(StorageFailed):
             await local.backend.sources.list()
