@@ -133,6 +133,13 @@ class HttpFaults(ListingFaults):
             lambda key, good: _mangle(good, Random(f"{seed} {key}")),  # noqa: S311 (the same each time)
         )
 
+    def limit(
+        self, seconds: int, context: SourceContext
+    ) -> AbstractAsyncContextManager[SourceContext]:
+        """Answer everything by asking to wait."""
+        refusal = Answer(429, {"retry-after": str(seconds)}, b"")
+        return self._open(context, lambda _key, _good: refusal)
+
     @property
     def hit(self) -> bool:
         """As in `ListingFaults`."""

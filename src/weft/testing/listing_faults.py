@@ -119,6 +119,13 @@ class ListingFaults(ABC):
         del seed, context
         return None
 
+    def limit(
+        self, seconds: int, context: SourceContext
+    ) -> AbstractAsyncContextManager[SourceContext] | None:
+        """Ask what reads in this block to wait so long; None where nobody can ask."""
+        del seconds, context
+        return None
+
     @property
     @abstractmethod
     def hit(self) -> bool:

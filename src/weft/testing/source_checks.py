@@ -9,7 +9,7 @@ from typing import Final
 from pydantic import JsonValue
 
 from weft.domain.entities import Entity
-from weft.errors import Unsupported, WeftError
+from weft.errors import RateLimited, Unsupported, WeftError
 from weft.sources.base import (
     AnySource,
     Checkpoint,
@@ -24,6 +24,7 @@ from weft.sources.base import (
 from weft.testing.listing_faults import ListingFaults, Make
 
 ODD_SEEDS: Final = 40
+HOUR: Final = 3600
 
 
 async def check_preview(
@@ -67,6 +68,23 @@ async def try_odd_values(make: Make, faults: ListingFaults | str, context: Sourc
                 async with aclosing(make(context=given).fetch(None)) as events:
                     async for _ in events:
                         pass
+    return True
+
+
+async def try_rate_limit(make: Make, faults: ListingFaults | str, context: SourceContext) -> bool:
+    """See that a source whose service asks to wait for an hour says so; False if none can ask."""
+    limit = None if isinstance(faults, str) else faults.limit(HOUR, context)
+    if limit is None:
+        return False
+    told: RateLimited | None = None
+    async with limit as given, aclosing(make(context=given).fetch(None)) as events:
+        try:
+            async for event in events:
+                assert not isinstance(event, Entity), "nothing was answered"
+        except RateLimited as error:
+            told = error
+    assert told is not None, "the wait must be told"
+    assert (told.retry_after or 0) >= HOUR
     return True
 
 

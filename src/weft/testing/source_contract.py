@@ -41,6 +41,7 @@ from weft.testing.source_checks import (
     keep_stable,
     strings_in,
     try_odd_values,
+    try_rate_limit,
 )
 
 SHORT_NAME = re.compile(r"[a-z][a-z0-9_]{1,39}")
@@ -314,6 +315,10 @@ class SourceContract:
         if not await try_odd_values(case.make, case.faults, case.context):
             pytest.skip("what is read has no types")
 
+    async def test_long_wait_that_a_service_asks_for_is_told(self, case: SourceCase) -> None:
+        if not await try_rate_limit(case.make, case.faults, case.context):
+            pytest.skip("nobody asks it to wait")
+
     async def test_faulty_listing_deletes_nothing(
         self, case: SourceCase, record_property: Callable[[str, object], None]
     ) -> None:
@@ -332,7 +337,7 @@ class SourceContract:
         self, case: SourceCase, where: str
     ) -> None:
         await events_of(case.make())
-        before = count_open_files(), len(_tasks())
+        before = count_open_files(), len(anyio.get_running_tasks())
         with anyio.fail_after(CANCEL_SECONDS):
             with anyio.CancelScope() as scope:
                 async with aclosing(case.make().fetch(None)) as events:
@@ -341,7 +346,7 @@ class SourceContract:
                         if where == "between two events":
                             await anyio.lowlevel.checkpoint()
             # Abandoned worker threads end a moment later, and no event tells when.
-            while count_open_files() > before[0] or len(_tasks()) > before[1]:  # noqa: ASYNC110
+            while count_open_files() > before[0] or len(anyio.get_running_tasks()) > before[1]:  # noqa: ASYNC110
                 await anyio.sleep(0.01)
         assert scope.cancel_called
 
@@ -391,7 +396,3 @@ def _secrets(source: AnySource) -> list[tuple[str, str]]:
         for name, value in credentials
         if isinstance(value, SecretStr) and len(value.get_secret_value()) > 3
     ]
-
-
-def _tasks() -> list[anyio.TaskInfo]:
-    return anyio.get_running_tasks()
