@@ -11,6 +11,7 @@ from weft.local.validate import validate
 from weft.settings import Settings
 from weft.sources.base import Failed, Incomplete, Skipped
 from weft.sources.registry import SourceRegistry
+from weft.sources.rest.rest_api import RestApiSource
 
 
 @dataclass(slots=True)
@@ -54,4 +55,6 @@ async def try_source(
             if len(trial.entities) >= count or len(trial.problems) >= count:
                 trial.is_all = False
                 break
+    if isinstance(source, RestApiSource):
+        trial.problems += source.review(trial.entities)
     return trial

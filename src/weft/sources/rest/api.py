@@ -12,7 +12,7 @@ from weft.errors import RateLimited, SourceMisconfigured, SourceUnavailable, Wef
 from weft.net.dates import parse_http_date
 from weft.net.errors import decode_json, raise_for_status
 from weft.net.retry import retry_after_seconds
-from weft.net.transport import MAX_BYTES, REPEATABLE
+from weft.net.transport import MAX_BYTES, REPEATABLE, host_of, origin_of
 from weft.sources.rest.table import Budget
 
 Sleep = Callable[[float], Awaitable[object]]
@@ -47,8 +47,15 @@ class Api:
     root = ""
 
     def __init__(
-        self, client: httpx.AsyncClient, service: Service, budget: Budget | None, sleep: Sleep
+        self,
+        client: httpx.AsyncClient,
+        service: Service,
+        budget: Budget | None,
+        sleep: Sleep,
+        *,
+        is_open: bool = False,
     ) -> None:
+        self._is_open = is_open
         self._client = client
         self._service = service
         self._pace = _Pace(budget, sleep)
@@ -140,6 +147,8 @@ class Api:
 
         Raises for its status, and for what is no JSON.
         """
+        if response.history and not self._is_open:
+            self._refuse_stranger(response, what)
         content = response.content
         answer, broken = None, None
         try:
@@ -153,6 +162,14 @@ class Api:
         if broken is not None:
             raise broken
         return None, answer
+
+    def _refuse_stranger(self, response: httpx.Response, what: str) -> None:
+        """Raise for an answer of another host, which got no credentials and knows no secrets."""
+        if origin_of(response.url) != origin_of(response.history[0].url):
+            raise SourceUnavailable(
+                f"{what} was answered by {host_of(response.url)}, which gets no credentials.",
+                hint="If the service has moved, give its new address.",
+            )
 
 
 class _Pace:

@@ -1,15 +1,17 @@
 """Reads a service's table that a person wrote, in YAML or JSON."""
 
-from typing import Any, Final, cast
+from typing import Any, ClassVar, Final, cast
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from weft.net.urls import validate_url
+from weft.sources.rest.checks import check_auth, check_headers, check_request, check_row
 from weft.sources.rest.source import check_streams
 from weft.sources.rest.table import Auth, Budget, NoAuth, Request, Stream
 
 CHARS_MAX: Final = 100_000
+CREDENTIALS: Final = ("password", "token", "username")
 _OF_PYTHON: Final = frozenset({"load", "unproven", "feed", "gather", "prepare"})
 _TAGS: Final = frozenset({"single", "pages", "token", "next_url", "str", "callable", "tuple"})
 
@@ -47,17 +49,28 @@ def read_definition(given: object) -> Definition:
     found = _parse(given) if isinstance(given, str) else given
     if not isinstance(found, dict):
         raise ValueError("must be an object with base_url and streams")
+    definition = _validate(cast("dict[str, object]", found))
+    check_headers(definition.headers)
+    check_auth(definition.auth, CREDENTIALS)
+    if definition.check is not None:
+        check_request(definition.check)
+    check_streams(definition.streams)
+    for number, row in enumerate(definition.streams):
+        check_row(number, row, definition.streams)
+    return definition
+
+
+def _validate(found: dict[str, object]) -> Definition:
+    streams = found.get("streams")
+    rows = cast("list[object]", streams) if isinstance(streams, list) else []
+    for number, row in enumerate(rows):
+        names = cast("dict[str, object]", row) if isinstance(row, dict) else {}
+        for name in sorted(_OF_PYTHON & names.keys()):
+            raise ValueError(f"streams.{number}.{name}: only sources in Python have it")
     try:
-        definition = Definition.model_validate(found)
+        return Definition.model_validate(found)
     except ValidationError as error:
         raise ValueError(_first_problem(error)) from None
-    for number, row in enumerate(definition.streams):
-        for name in _OF_PYTHON & row.model_fields_set:
-            raise ValueError(f"streams.{number}.{name}: only sources in Python have it")
-        if "?" in row.path:
-            raise ValueError(f"streams.{number}.path: put the query into params")
-    check_streams(definition.streams)
-    return definition
 
 
 def _first_problem(error: ValidationError) -> str:
@@ -70,7 +83,23 @@ def _first_problem(error: ValidationError) -> str:
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """Refuses aliases, by which a short text can stand for gigabytes."""
+    """Refuses aliases, by which a short text can stand for gigabytes, and names that come twice.
+
+    A date stays the text that it is, as JSON has none.
+    """
+
+    yaml_implicit_resolvers: ClassVar = {
+        first: [(tag, form) for tag, form in forms if tag != "tag:yaml.org,2002:timestamp"]
+        for first, forms in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        found = super().construct_mapping(node, deep=deep)
+        if len(found) < len(node.value):
+            raise ValueError(
+                f"a name comes twice in what begins at line {node.start_mark.line + 1}"
+            )
+        return found
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if cast("Any", self).check_event(yaml.AliasEvent):

@@ -105,10 +105,11 @@ async def read_pages(
             )
         before = page.records
         places.add(place)
+        if at is not None:
+            api.largest[asked.what] = max(api.largest.get(asked.what, 0), len(page.records))
         yield page
         if at is None:
             return
-        api.largest[asked.what] = max(api.largest.get(asked.what, 0), len(page.records))
     yield Page([], None, gap=f"there are more than {PAGES_MAX:,} pages of {asked.what}")
 
 

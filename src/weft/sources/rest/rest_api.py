@@ -1,16 +1,19 @@
 """`rest_api`: any service with a REST API, by a table that its user writes."""
 
 import json
+from collections.abc import Sequence
 from typing import cast
 
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
+from weft.domain.entities import Entity
 from weft.errors import SourceMisconfigured
 from weft.sources.base import ENDPOINT, MULTILINE, SourceContext
 from weft.sources.rest.definition import Definition, read_definition
+from weft.sources.rest.review import review
 from weft.sources.rest.source import RestSource, types_of
-from weft.sources.rest.table import Auth, Stream
+from weft.sources.rest.table import Auth, NoAuth, Stream
 
 
 class RestApiConfig(BaseModel):
@@ -82,7 +85,18 @@ class RestApiSource(RestSource[RestApiConfig, RestApiCredentials]):
         """Return what the definition says."""
         return self.definition.auth
 
+    def review(self, entities: Sequence[Entity]) -> list[str]:
+        """Say what seems wrong with the definition, after a look at the first entities."""
+        return review(self.table(), entities, self.api.largest)
+
     def _authenticate(self) -> tuple[dict[str, str], httpx.Auth | None]:
+        given = sorted(self.credentials.model_dump(exclude_none=True))
+        if given and isinstance(self.definition.auth, NoAuth):
+            raise SourceMisconfigured(
+                f"The definition has no auth, so the credential '{given[0]}' would not be used.",
+                field="config.definition",
+                hint="Add auth to it, or leave the credentials out.",
+            )
         headers, auth = super()._authenticate()
         url = httpx.URL(self.api_url(self.config, self.context.options))
         is_open = url.scheme == "http" and url.host not in self.context.allow_hosts

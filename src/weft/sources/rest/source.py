@@ -18,6 +18,7 @@ from weft.domain.base import Json
 from weft.errors import SourceMisconfigured, WeftError
 from weft.sources.base import ConfigT, CredentialsT, Event, Source
 from weft.sources.rest.api import Api, Sleep
+from weft.sources.rest.checks import names_of
 from weft.sources.rest.listing import Listing
 from weft.sources.rest.paging import read_pages
 from weft.sources.rest.streams import bind, body_of, method_of
@@ -135,12 +136,18 @@ class RestSource(Source[ConfigT, CredentialsT]):
             headers={"accept": "application/json", **self.headers, **headers},
             auth=auth,
         ) as client:
-            self.api = Api(client, self, self.budget, type(self).sleep)
+            is_open = not headers and auth is None
+            self.api = Api(client, self, self.budget, type(self).sleep, is_open=is_open)
             yield
 
     def _authenticate(self) -> tuple[dict[str, str], httpx.Auth | None]:
         """Return the headers, or what signs each request. Raises for what no header can hold."""
         auth, secrets = self.find_auth(), _reveal(self.credentials)
+        needed = names_of(auth)
+        if needed and not any(secrets.get(name) for name in needed):
+            raise SourceMisconfigured(
+                f"The credential '{needed[0]}' is missing.", field=f"credentials.{needed[0]}"
+            )
         headers: dict[str, str] = {}
         match auth:
             case Bearer():
@@ -148,8 +155,9 @@ class RestSource(Source[ConfigT, CredentialsT]):
             case Header():
                 headers[auth.name] = fill(auth.value, secrets)
             case Basic():
-                pair = f"{fill(auth.user, secrets)}:{fill(auth.password, secrets)}"
-                headers["authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+                pair = ":".join(fill(part, secrets) or "" for part in (auth.user, auth.password))
+                encoded = base64.b64encode(pair.encode(errors="replace")).decode()
+                headers["authorization"] = f"Basic {encoded}"
             case SignedOAuth1():
                 return {}, _sign(auth, secrets)
             case NoAuth():

@@ -223,7 +223,7 @@ class BoundStream:
     def title_of(self, record: Record, key: str) -> str:
         """Return the title, or the key where there is none."""
         shown = line_of(self._title(record), TITLE_CHARS_MAX) if self._title else ""
-        return shown or line_of(f"{self.name} {key}")
+        return shown or title_for(self.name, key)
 
     async def _add_text(self, entity: Entity, record: Record) -> None:
         if not self._texts:
@@ -327,6 +327,11 @@ def _digest_of_entity(entity: Entity) -> str:
 def enumerate_parts(key: str) -> list[tuple[str, str]]:
     """Return the parts of a key of several values, by the names that templates know."""
     return [(f"key{n}", part.replace("%2F", "/")) for n, part in enumerate(key.split("/"))]
+
+
+def title_for(name: str, key: str) -> str:
+    """Return the title of a record that has none."""
+    return line_of(f"{name} {key}")
 
 
 def _key_part_of(value: object) -> str:

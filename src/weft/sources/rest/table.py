@@ -135,7 +135,7 @@ class Since(_Row):
     ] = "iso"
     template: str = "{since}"
     extra: dict[str, Any] = Field(default_factory=dict)
-    overlap: timedelta = timedelta(minutes=2)
+    overlap: timedelta = Field(default=timedelta(minutes=2), ge=timedelta(), le=timedelta(days=366))
     search: Search | None = None
 
 
@@ -263,7 +263,7 @@ class Budget(_Row):
     """The requests that the service's documentation allows, for one account, in ``seconds``."""
 
     requests: int = Field(ge=1)
-    seconds: float = Field(default=1.0, gt=0)
+    seconds: float = Field(default=1.0, gt=0, le=31 * 86_400)
 
 
 class Bearer(_Row):

@@ -12,6 +12,7 @@ from pydantic import JsonValue
 
 from weft.document.text import clean_text
 from weft.domain.text.characters import clean_line
+from weft.errors import SourceUnavailable
 from weft.net.dates import parse_http_date, posix_time
 from weft.sources.rest.table import Value
 
@@ -133,6 +134,9 @@ def fill(template: Any, names: Mapping[str, Any], *, in_path: bool = False) -> A
 
     def put(found: re.Match[str]) -> str:
         text = _inline(find(names, found[1]))
+        if in_path and not text:
+            # Another address than the one that is meant might answer as well.
+            raise SourceUnavailable(f"There is no '{found[1]}', which the path of a request needs.")
         return quote(text, safe="", errors="surrogatepass") if in_path else text
 
     return _NAMED.sub(put, template)

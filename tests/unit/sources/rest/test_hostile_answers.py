@@ -6,16 +6,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from weft.domain.entities import Entity
-from weft.errors import SourceUnavailable
+from weft.errors import SourceMisconfigured, SourceUnavailable
 from weft.net.client import http_factory
 from weft.sources.base import Complete, Event, Incomplete, SourceContext
 from weft.sources.rest.rest_api import RestApiConfig, RestApiCredentials, RestApiSource
-from weft.testing.scripted_http import HttpReply, HttpRequest, as_json, serve
+from weft.testing.scripted_http import HttpReply, HttpRequest, as_json, redirect, serve
 from weft.testing.source_contract import events_of, last_cursor
 
 pytestmark = pytest.mark.anyio
+
+NOTES = {"name": "note", "path": "/notes", "records": "items"}
 
 Handler = Callable[[HttpRequest], HttpReply]
 
@@ -34,10 +37,19 @@ async def read(
 
     async with serve(handler) as site:
         stream = {"name": "note", "path": "/notes", "records": "items", "text": "body"} | row
-        definition = json.dumps({"base_url": site.url, "streams": [stream]})
-        context = SourceContext(http=http_factory({"127.0.0.1"}), unseen_ids=unseen_ids)
-        config = RestApiConfig(definition=definition)
-        return await events_of(RestApiSource(config, RestApiCredentials(), context), cursor)
+        source = make({"base_url": site.url, "streams": [stream]}, unseen_ids=unseen_ids)
+        return await events_of(source, cursor)
+
+
+def make(
+    definition: dict[str, Any],
+    credentials: RestApiCredentials | None = None,
+    **context: Any,
+) -> RestApiSource:
+    hosts = frozenset({"127.0.0.1"})
+    context |= {"http": http_factory(hosts), "allow_hosts": hosts}
+    config = RestApiConfig(definition=json.dumps(definition))
+    return RestApiSource(config, credentials or RestApiCredentials(), SourceContext(**context))
 
 
 def answer(*records: Any, **more: Any) -> Handler:
@@ -164,3 +176,48 @@ async def test_second_listing_in_pages_of_the_first_proves_no_deletion(heeds_siz
     events = await read(handle, paging=paging, stored=("note:gone",))
     [end] = [event for event in events if isinstance(event, Complete)]
     assert (end.doubt is None) is heeds_size
+
+
+async def test_listing_of_another_host_that_gets_no_credentials_is_not_believed() -> None:
+    async with serve(answer({"id": 1})) as other:
+        moved = redirect(f"{other.url}/notes")
+        async with serve(lambda request: moved) as site:
+            definition = {"base_url": site.url, "auth": "bearer", "streams": [NOTES]}
+            source = make(definition, RestApiCredentials(token=SecretStr("hush")))
+            with pytest.raises(SourceUnavailable, match=r"answered by 127\.0\.0\.1"):
+                await events_of(source)
+    [asked] = other.requests
+    assert "authorization" not in asked.headers
+
+
+@pytest.mark.parametrize(
+    ("auth", "given", "message"),
+    [
+        ("bearer", {}, "'token' is missing"),
+        ({"kind": "header", "name": "x-key", "value": "{token}"}, {}, "'token' is missing"),
+        ({"kind": "basic", "user": "{username}"}, {}, "'username' is missing"),
+        ({"kind": "none"}, {"token": "hush"}, "'token' would not be used"),
+    ],
+)
+async def test_credential_that_is_missing_or_unused_is_named(
+    auth: object, given: dict[str, Any], message: str
+) -> None:
+    definition = {"base_url": "https://x.example", "auth": auth, "streams": [NOTES]}
+    with pytest.raises(SourceMisconfigured, match=message):
+        await make(definition, RestApiCredentials(**given)).check()
+
+
+async def test_password_that_is_left_out_is_sent_as_none() -> None:
+    auth = {"kind": "basic", "user": "{username}", "password": "{password}"}
+    async with serve(answer({"id": 1})) as site:
+        definition = {"base_url": site.url, "auth": auth, "streams": [NOTES]}
+        await make(definition, RestApiCredentials(username="key")).check()
+    assert site.requests[0].headers["authorization"] == "Basic a2V5Og=="
+
+
+async def test_path_with_an_empty_part_is_not_asked_for() -> None:
+    child = {"name": "comment", "parent": "note", "path": "/notes/{_parent.idd}/comments"}
+    async with serve(answer({"id": 1})) as site:
+        with pytest.raises(SourceUnavailable, match=r"no '_parent\.idd'"):
+            await events_of(make({"base_url": site.url, "streams": [NOTES, child]}))
+    assert site.targets == ["/notes"]

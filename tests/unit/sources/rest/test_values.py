@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from weft.errors import SourceUnavailable
 from weft.sources.rest.values import fill, find, getter_of, json_of, line_of, moment_of, text_of
 
 RECORD: dict[str, object] = {
@@ -51,7 +52,8 @@ def test_template_of_one_name_keeps_its_type_and_paths_are_quoted() -> None:
     names = {"config": {"ids": [1, 2]}, "_parent": {"id": "a/b?c"}}
     assert fill({"ids": "{config.ids}", "n": 1}, names) == {"ids": [1, 2], "n": 1}
     assert fill("/x/{_parent.id}/y", names, in_path=True) == "/x/a%2Fb%3Fc/y"
-    assert fill("/x/{_parent.no}", names, in_path=True) == "/x/"
+    with pytest.raises(SourceUnavailable, match=r"no '_parent\.no'"):
+        fill("/x/{_parent.no}", names, in_path=True)
 
 
 def test_text_is_clean_and_bounded() -> None:
