@@ -116,14 +116,19 @@ async def test_one_of_several_sites_must_be_named(jira: FakeJira) -> None:
 @pytest.mark.anyio
 async def test_only_wanted_projects_are_searched(jira: FakeJira) -> None:
     async with serve(jira) as site:
-        case = make_case(site, config={"site": "acme", "project_keys": ["TEA", "OAT"]})
+        case = make_case(site, config={"site": "acme", "project_keys": ["TEA", "SET"]})
         cursor = last_cursor(await events_of(case.make()))
         await events_of(case.make(), cursor)
     assert len(jira.asked) >= 2
-    assert all(jql.startswith("project IN (TEA, OAT) AND ") for jql in jira.asked)
+    assert all(jql.startswith('project IN ("TEA", "SET") AND ') for jql in jira.asked)
 
 
 @pytest.mark.parametrize("key", ["tea", "TEA) OR (1=1", ""])
 def test_key_that_is_none_is_refused(key: str) -> None:
     with pytest.raises(ValueError, match="project_keys"):
         JiraConfig.model_validate({"site": "acme", "project_keys": [key]})
+
+
+def test_no_more_projects_are_wanted_than_jira_lists_at_once() -> None:
+    with pytest.raises(ValueError, match="at most 50"):
+        JiraConfig.model_validate({"site": "acme", "project_keys": ["A"] * 51})

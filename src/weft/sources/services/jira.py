@@ -20,7 +20,7 @@ class JiraConfig(AtlassianConfig):
         default=[],
         title="Projects",
         description="Only these projects, by their keys, such as ABC; all if left out.",
-        max_length=100,
+        max_length=50,
     )
 
 
@@ -155,7 +155,9 @@ class JiraSource(AtlassianSource[JiraConfig]):
         keys = self.config.project_keys
         if not keys:
             return rows
-        wanted = f"project IN ({', '.join(keys)}) AND "
+        # Quoted, since a key may be a word of JQL, such as SET or ORDER.
+        shown = ", ".join(f'"{key}"' for key in keys)
+        wanted = f"project IN ({shown}) AND "
         return tuple(_narrow(row, wanted) if row.name == "issue" else row for row in rows)
 
 
