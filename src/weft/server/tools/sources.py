@@ -31,7 +31,7 @@ from weft.server.tools.parameters import Cursor, FilterRef, Limit, ShortName
     quick=True,
 )
 async def list_sources(
-    call: ToolCall, query: FilterRef = None, cursor: Cursor = None, limit: Limit = 20
+    call: ToolCall, query: FilterRef = None, cursor: Cursor = None, limit: Limit = 30
 ) -> Annotated[CallToolResult, ItemsOut]:
     """List sources, as many as fit, and name those that come after them."""
 

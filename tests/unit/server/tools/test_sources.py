@@ -51,9 +51,9 @@ async def test_many_sources_are_paged_and_those_to_come_are_named(
     add_sources(backend, 62)
     text, data = await good(connect, "list_sources")
     assert text.startswith("62 sources:")
-    assert len(data["items"]) == 20
-    assert "Others: source_20, source_21" in text
-    assert text.count("\n") < 25
+    assert len(data["items"]) == 30
+    assert "Others: source_30, source_31" in text
+    assert text.count("\n") < 35
     later, more = await good(connect, "list_sources", cursor=data["next_cursor"], limit=100)
     assert [item["short_name"] for item in data["items"] + more["items"]] == [
         f"source_{n:02}" for n in range(62)
@@ -96,7 +96,7 @@ async def test_word_that_fits_nothing_leads_to_near_names_and_other_ways(connect
 
 
 async def test_cursor_of_another_query_is_refused(connect: Connect, backend: FakeBackend) -> None:
-    add_sources(backend, 30)
+    add_sources(backend, 31)
     _, data = await good(connect, "list_sources")
     text = await bad(connect, "list_sources", query="system", cursor=data["next_cursor"])
     assert "cursor" in str(text)
