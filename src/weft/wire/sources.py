@@ -131,15 +131,15 @@ class UpstreamSource(Upstream):
             description=" ".join((self.description or "").split()),
             auth_required=self.auth_required is not False,
             keeps_pending=is_weft,
-            auth_fields=tuple(field.to_field(secret=True) for field in auth),
+            auth_fields=tuple(field.to_field(secret=not is_weft) for field in auth),
             config_fields=tuple(field.to_field(secret=False) for field in config),
             entity_types=self.output_entity_definitions,
         )
 
 
 def read_source(body: JsonValue) -> SourceInfo:
-    """Read a kind of source. All credential fields count as secret: Airweave's own flag is false
-    for GitHub's token.
+    """Read a kind of source. All credential fields of Airweave's count as secret: its own flag is
+    false for GitHub's token.
     """
     return read(UpstreamSource, body).to_source()
 

@@ -228,9 +228,9 @@ def test_each_source_has_the_shape_of_airweaves_and_comes_back_whole(name: str) 
     read = read_source(answer)
     assert read.needs() == info.needs()
     assert [each.name for each in read.config_fields] == [each.name for each in info.config_fields]
-    assert {each.name for each in read.auth_fields if each.required} == {
-        each.name for each in info.auth_fields if each.required
-    }
+    assert [(each.name, each.required, each.secret) for each in read.auth_fields] == [
+        (each.name, each.required, each.secret) for each in info.auth_fields
+    ]
     assert (read.auth_methods, read.entity_types) == (info.auth_methods, info.entity_types)
 
 

@@ -132,6 +132,7 @@ def _source_error(body: JsonValue) -> WeftError | None:
     """Return the source's refusal, which Weft's own API marks in the problem's type."""
     detail = body.get("detail") if isinstance(body, dict) else None
     items = detail if isinstance(detail, list) else []
+    fields = [field for field, _ in read_problems(body) if field.startswith("config.")]
     kinds = [item.get("type") for item in items if isinstance(item, dict)]
     for kind in kinds:
         if kind == ErrorCategory.ACCESS_DENIED:
@@ -140,9 +141,10 @@ def _source_error(body: JsonValue) -> WeftError | None:
                 hint="Give them access at the source, or correct config.",
             )
         if kind == ErrorCategory.CONFIG_INVALID:
-            return SourceMisconfigured(
-                "config names something that cannot be read.", field="config"
-            )
+            text = "names something that cannot be read."
+            if fields:
+                return SourceMisconfigured(f"{fields[0]} is missing, or {text}", field=fields[0])
+            return SourceMisconfigured(f"config {text}", field="config")
         if kind in _CREDENTIAL_KINDS:
             return credentials_error()
     return None

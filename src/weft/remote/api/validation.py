@@ -59,7 +59,7 @@ def _field_path(place: list[str]) -> str:
 
 
 def _vet(text: str) -> str:
-    text = text.removeprefix("Value error, ").strip()
+    text = text.removeprefix("Value error, ").removeprefix("config.").strip()
     return text.rstrip(".") if _SAFE_TEXT.fullmatch(text) else "the API does not accept it"
 
 
@@ -112,7 +112,7 @@ _SAFE_TEXT: Final = re.compile(
     r"|Credentials cannot be empty|At least one field must be provided for update\.?"
     r"|Invalid cron schedule format|Direct auth can only be updated with authentication"
     r"|Only direct credentials can be updated\..*"
-    r"|[A-Za-z_]{2,20}( [A-Za-z]{2,12}){0,2} is required( \(use '\*' for all tables\))?"
+    r"|[A-Za-z_]{2,20}( [A-Za-z]{2,12}){0,2} is required( \(use '\*' for all tables\))?\.?"
     r"|(Limit|Skip|Weight) must be (a valid integer|non-negative)"
     r"|Port must be between 1 and 65535|Host must start with http:// or https://"
     r"|Host should not include protocol \(e\.g\., use 'localhost' not 'postgresql://localhost'\)"

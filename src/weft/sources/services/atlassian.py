@@ -26,7 +26,7 @@ class AtlassianConfig(BaseModel):
     site: str | None = Field(
         default=None,
         title="Site",
-        description="For an API token: acme for acme.atlassian.net. With OAuth it is found out.",
+        description="Needed with an API token: acme for acme.atlassian.net. OAuth finds it.",
         pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$",
         json_schema_extra=ENDPOINT,
     )
