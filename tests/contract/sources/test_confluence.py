@@ -6,31 +6,18 @@ from typing import Any
 import pytest
 
 from tests.support.sources.atlassian import CLOUD, FakeConfluence, page
+from tests.support.sources.service_cases import CaseMaker
 from weft.domain.entities import Entity
-from weft.net.client import http_factory
-from weft.sources.base import SourceContext
 from weft.sources.services.confluence import ConfluenceSource
-from weft.testing.http_faults import NO_WAIT, HttpFaults, wait_not
-from weft.testing.scripted_http import Site, serve
+from weft.testing.http_faults import HttpFaults
+from weft.testing.scripted_http import serve
 from weft.testing.source_contract import Change, SourceCase, SourceContract, events_of
 
-
-class Confluence(ConfluenceSource):
-    """The source, without its pauses."""
-
-    sleep = staticmethod(wait_not)
-
-
-def make_case(site: Site, **more: Any) -> SourceCase:
-    context = SourceContext(
-        http=http_factory({"127.0.0.1"}, clock=NO_WAIT), options={"confluence_api_url": site.url}
-    )
-    given: dict[str, Any] = {
-        "config": {"site": "acme"},
-        "credentials": {"access_token": "correct-horse", "email": "ada@example.org"},
-        **more,
-    }
-    return SourceCase(Confluence, context=context, **given)
+make_case = CaseMaker(
+    ConfluenceSource,
+    config={"site": "acme"},
+    credentials={"access_token": "correct-horse", "email": "ada@example.org"},
+)
 
 
 class TestConfluence(SourceContract):

@@ -11,13 +11,13 @@ from jsonschema import Draft202012Validator
 
 from tests.support.sources.github import TOKEN, pull
 from tests.support.sources.github_streams import FakeStreams, discussion, issue, release
+from tests.support.sources.service_cases import CaseMaker
 from weft.domain.entities import Entity
 from weft.errors import CursorExpired
-from weft.net.client import http_factory
-from weft.sources.base import Complete, Incomplete, Skipped, SourceContext
+from weft.sources.base import Complete, Incomplete, Skipped
 from weft.sources.github.source import GitHubSource
-from weft.testing.http_faults import NO_WAIT, HttpFaults, wait_not
-from weft.testing.scripted_http import HttpReply, HttpRequest, Site, as_json, serve
+from weft.testing.http_faults import HttpFaults
+from weft.testing.scripted_http import HttpReply, HttpRequest, as_json, serve
 from weft.testing.source_contract import (
     Change,
     SourceCase,
@@ -44,22 +44,7 @@ ALL: dict[str, Any] = {
     "sync_releases": True,
     "sync_discussions": True,
 }
-
-
-class GitHub(GitHubSource):
-    """The source, without its pauses."""
-
-    sleep = staticmethod(wait_not)
-
-
-def make_case(site: Site, **more: Any) -> SourceCase:
-    context = SourceContext(
-        http=http_factory({"127.0.0.1"}, clock=NO_WAIT), options={"github_api_url": site.url}
-    )
-    given: dict[str, Any] = {"config": ALL, **more}
-    return SourceCase(
-        GitHub, context=context, credentials={"personal_access_token": TOKEN}, **given
-    )
+make_case = CaseMaker(GitHubSource, {"personal_access_token": TOKEN}, ALL)
 
 
 class TestGitHubStreams(SourceContract):

@@ -1,35 +1,19 @@
 """GitLab: the contract of sources, and what is particular to it."""
 
 from collections.abc import AsyncGenerator
-from typing import Any
 
 import pytest
 
 from tests.support.sources.gitlab import FakeGitLab, issue, project
+from tests.support.sources.service_cases import CaseMaker
 from weft.domain.entities import Entity
-from weft.net.client import http_factory
-from weft.sources.base import Complete, SourceContext, Unchanged
+from weft.sources.base import Complete, Unchanged
 from weft.sources.services.gitlab import GitLabSource
-from weft.testing.http_faults import NO_WAIT, HttpFaults, wait_not
-from weft.testing.scripted_http import Site, serve
+from weft.testing.http_faults import HttpFaults
+from weft.testing.scripted_http import serve
 from weft.testing.source_contract import Change, SourceCase, SourceContract, events_of
 
-
-class GitLab(GitLabSource):
-    """The source, without its pauses."""
-
-    sleep = staticmethod(wait_not)
-
-
-def make_case(site: Site, **more: Any) -> SourceCase:
-    context = SourceContext(
-        http=http_factory({"127.0.0.1"}, clock=NO_WAIT),
-        options={"gitlab_api_url": f"{site.url}/api/v4"},
-    )
-    options: dict[str, Any] = {"config": {}, **more}
-    return SourceCase(
-        GitLab, context=context, credentials={"access_token": "correct-horse"}, **options
-    )
+make_case = CaseMaker(GitLabSource, path="/api/v4")
 
 
 class TestGitLab(SourceContract):

@@ -10,9 +10,9 @@ from pydantic import ValidationError
 from tests.support.sources.described import Described
 from tests.support.sources.gmail import FakeGmail, mail
 from tests.support.sources.google import refuse
+from tests.support.sources.service_cases import CaseMaker
 from weft.domain.entities import Entity
 from weft.errors import CursorExpired, RateLimited
-from weft.net.client import http_factory
 from weft.sources.base import (
     Complete,
     Deleted,
@@ -20,13 +20,12 @@ from weft.sources.base import (
     Failed,
     OAuth2,
     Skipped,
-    SourceContext,
     Unchanged,
 )
 from weft.sources.imap.message import MailText, parse_message
 from weft.sources.services.google import gmail
 from weft.sources.services.google.gmail import GmailConfig, GmailSource
-from weft.testing.http_faults import NO_WAIT, Answer, HttpFaults, wait_not
+from weft.testing.http_faults import Answer, HttpFaults
 from weft.testing.scripted_http import HttpReply, HttpRequest, Site, serve
 from weft.testing.source_contract import (
     Change,
@@ -38,23 +37,7 @@ from weft.testing.source_contract import (
 
 pytestmark = pytest.mark.anyio
 HOME = "/gmail/v1/users/me"
-
-
-class Gmail(GmailSource):
-    """The source, without its pauses."""
-
-    sleep = staticmethod(wait_not)
-
-
-def make_case(site: Site, **more: Any) -> SourceCase:
-    context = SourceContext(
-        http=http_factory({"127.0.0.1"}, clock=NO_WAIT),
-        options={"gmail_api_url": f"{site.url}{HOME}"},
-    )
-    options: dict[str, Any] = {"config": {}, **more}
-    return SourceCase(
-        Gmail, context=context, credentials={"access_token": "correct-horse"}, **options
-    )
+make_case = CaseMaker(GmailSource, path=HOME)
 
 
 def fill(box: FakeGmail) -> None:

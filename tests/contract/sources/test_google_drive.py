@@ -17,6 +17,7 @@ from tests.support.sources.google_drive import (
     FakeDrive,
     file,
 )
+from tests.support.sources.service_cases import CaseMaker
 from weft.domain.entities import Entity
 from weft.errors import AccessDenied, InvalidInput, RateLimited, SourceMisconfigured
 from weft.net.client import http_factory
@@ -33,7 +34,7 @@ from weft.sources.base import (
     Unchanged,
 )
 from weft.sources.services.google.drive import DriveConfig, DriveSource
-from weft.testing.http_faults import NO_WAIT, Answer, HttpFaults, Spoil, wait_not
+from weft.testing.http_faults import Answer, HttpFaults, Spoil
 from weft.testing.scripted_http import HttpReply, HttpRequest, Site, as_json, serve
 from weft.testing.source_contract import (
     Change,
@@ -45,23 +46,7 @@ from weft.testing.source_contract import (
 
 DOCUMENTS = Path(__file__).parents[2] / "fixtures/documents"
 PLAIN = "text/plain"
-
-
-class Drive(DriveSource):
-    """The source, without its pauses."""
-
-    sleep = staticmethod(wait_not)
-
-
-def make_case(site: Site, **more: Any) -> SourceCase:
-    context = SourceContext(
-        http=http_factory({"127.0.0.1"}, clock=NO_WAIT),
-        options={"google_drive_api_url": f"{site.url}/drive/v3"},
-    )
-    options: dict[str, Any] = {"config": {}, **more}
-    return SourceCase(
-        Drive, context=context, credentials={"access_token": "correct-horse"}, **options
-    )
+make_case = CaseMaker(DriveSource, path="/drive/v3")
 
 
 def fill_own(drive: FakeDrive) -> None:

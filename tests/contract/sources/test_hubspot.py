@@ -7,13 +7,13 @@ from typing import Any, ClassVar
 import pytest
 
 from tests.support.sources.hubspot import KINDS, FakeHubSpot, contact, note
+from tests.support.sources.service_cases import CaseMaker
 from weft.domain.entities import Entity
 from weft.errors import RateLimited
-from weft.net.client import http_factory
-from weft.sources.base import Complete, Deleted, Incomplete, Skipped, SourceContext
+from weft.sources.base import Complete, Deleted, Incomplete, Skipped
 from weft.sources.rest.table import Stream
 from weft.sources.services.hubspot import HubSpotSource
-from weft.testing.http_faults import NO_WAIT, Answer, HttpFaults, wait_not
+from weft.testing.http_faults import Answer, HttpFaults
 from weft.testing.scripted_http import HttpReply, HttpRequest, Site, as_json, serve
 from weft.testing.source_contract import (
     Change,
@@ -27,13 +27,7 @@ DAILY = {"status": "error", "errorType": "RATE_LIMIT", "policyName": "DAILY"}
 MOMENTARY = {"status": "error", "errorType": "RATE_LIMIT", "policyName": "TEN_SECONDLY_ROLLING"}
 
 
-class HubSpot(HubSpotSource):
-    """The source, without its pauses."""
-
-    sleep = staticmethod(wait_not)
-
-
-class TwoKinds(HubSpot):
+class TwoKinds(HubSpotSource):
     """All kinds are made by one function, so the suite need not list each of them."""
 
     streams: ClassVar[tuple[Stream, ...]] = tuple(
@@ -41,16 +35,7 @@ class TwoKinds(HubSpot):
     )
 
 
-def make_case(site: Site, source: type[HubSpotSource] = HubSpot, **more: Any) -> SourceCase:
-    options: dict[str, Any] = {
-        "config": {},
-        "credentials": {"access_token": "correct-horse"},
-        **more,
-    }
-    context = SourceContext(
-        http=http_factory({"127.0.0.1"}, clock=NO_WAIT), options={"hubspot_api_url": site.url}
-    )
-    return SourceCase(source, context=context, **options)
+make_case = CaseMaker(HubSpotSource)
 
 
 def refused(told: dict[str, Any]) -> Answer:
@@ -175,14 +160,11 @@ async def test_momentary_limit_is_waited_for_and_the_daily_one_is_told() -> None
     async def note_wait(seconds: float) -> None:
         waits.append(seconds)
 
-    class Patient(HubSpotSource):
-        sleep = staticmethod(note_wait)
-
     def answer(request: HttpRequest) -> HttpReply:
         return as_json(left.pop(), 429) if left else account(request)
 
     async with serve(answer) as site:
-        case = make_case(site, Patient)
+        case = make_case(site, sleep=note_wait)
         assert await case.make().check() == "HubSpot as account 4711"
         assert waits == [10]
         left += [DAILY] * 4

@@ -1,18 +1,16 @@
 """Jira: the contract of sources, and what is particular to it."""
 
 from collections.abc import AsyncGenerator
-from typing import Any
 
 import pytest
 
 from tests.support.sources.atlassian import CLOUD, FakeJira, issue
+from tests.support.sources.service_cases import CaseMaker
 from weft.domain.entities import Entity
 from weft.errors import AuthenticationFailed, SourceMisconfigured
-from weft.net.client import http_factory
-from weft.sources.base import SourceContext
 from weft.sources.services.jira import JiraConfig, JiraSource
-from weft.testing.http_faults import NO_WAIT, HttpFaults, wait_not
-from weft.testing.scripted_http import Site, serve
+from weft.testing.http_faults import HttpFaults
+from weft.testing.scripted_http import serve
 from weft.testing.source_contract import (
     Change,
     SourceCase,
@@ -21,23 +19,11 @@ from weft.testing.source_contract import (
     last_cursor,
 )
 
-
-class Jira(JiraSource):
-    """The source, without its pauses."""
-
-    sleep = staticmethod(wait_not)
-
-
-def make_case(site: Site, **more: Any) -> SourceCase:
-    context = SourceContext(
-        http=http_factory({"127.0.0.1"}, clock=NO_WAIT), options={"jira_api_url": site.url}
-    )
-    given: dict[str, Any] = {
-        "config": {"site": "acme"},
-        "credentials": {"access_token": "correct-horse", "email": "ada@example.org"},
-        **more,
-    }
-    return SourceCase(Jira, context=context, **given)
+make_case = CaseMaker(
+    JiraSource,
+    config={"site": "acme"},
+    credentials={"access_token": "correct-horse", "email": "ada@example.org"},
+)
 
 
 class TestJira(SourceContract):

@@ -10,13 +10,13 @@ from typing import Any, cast
 import pytest
 
 from tests.support.sources.linear import KEY, FakeLinear, comment, error, issue, others, project
+from tests.support.sources.service_cases import CaseMaker
 from weft.domain.entities import Entity
 from weft.errors import AccessDenied, AuthenticationFailed, RateLimited, WeftError
-from weft.net.client import http_factory
-from weft.sources.base import NoFields, SourceContext
+from weft.sources.base import AnySource
 from weft.sources.services.linear import source as module
-from weft.sources.services.linear.source import LinearCredentials, LinearSource
-from weft.testing.http_faults import NO_WAIT, Answer, HttpFaults, wait_not
+from weft.sources.services.linear.source import LinearSource
+from weft.testing.http_faults import Answer, HttpFaults
 from weft.testing.scripted_http import serve
 from weft.testing.source_contract import (
     Change,
@@ -26,15 +26,9 @@ from weft.testing.source_contract import (
     last_cursor,
 )
 
-HTTP = http_factory({"127.0.0.1"}, clock=NO_WAIT)
+make_case = CaseMaker(LinearSource, {"access_token": KEY})
 TYPES = Path(__file__).parents[2] / "fixtures/vendors/linear.json"
 LATER = "2026-03-03T00:00:00.000Z"
-
-
-class QuickLinear(LinearSource):
-    """Waits for nothing."""
-
-    sleep = staticmethod(wait_not)
 
 
 def make_linear(**more: Any) -> FakeLinear:
@@ -74,11 +68,8 @@ class TestLinear(SourceContract):
             )
 
         async with serve(linear) as site:
-            yield SourceCase(
-                QuickLinear,
-                {},
-                SourceContext(http=HTTP, options={"linear_api_url": site.url}),
-                credentials={"access_token": KEY},
+            yield make_case(
+                site,
                 bad_credentials={"access_token": "lin_api_battery-staple"},
                 mutate=mutate,
                 hostile="JSON is parsed as by the source github.",
@@ -93,16 +84,12 @@ class TestLinear(SourceContract):
 
 
 @asynccontextmanager
-async def open_source(linear: FakeLinear, token: str = KEY) -> AsyncGenerator[LinearSource]:
+async def open_source(linear: FakeLinear, token: str = KEY) -> AsyncGenerator[AnySource]:
     async with serve(linear) as site:
-        yield QuickLinear(
-            NoFields(),
-            LinearCredentials.model_validate({"access_token": token}),
-            SourceContext(http=HTTP, options={"linear_api_url": site.url}),
-        )
+        yield make_case(site, credentials={"access_token": token}).make()
 
 
-async def read(source: LinearSource, cursor: Any = None) -> dict[str, Entity]:
+async def read(source: AnySource, cursor: Any = None) -> dict[str, Entity]:
     events = await events_of(source, cursor)
     return {event.id: event for event in events if isinstance(event, Entity)}
 

@@ -18,12 +18,12 @@ from tests.support.sources.notion import (
     runs,
     text_block,
 )
+from tests.support.sources.service_cases import CaseMaker
 from weft.domain.entities import Entity
 from weft.errors import CursorExpired
-from weft.net.client import http_factory
-from weft.sources.base import Complete, Incomplete, NoFields, Skipped, SourceContext
-from weft.sources.services.notion.source import NotionCredentials, NotionSource
-from weft.testing.http_faults import NO_WAIT, Answer, HttpFaults, wait_not
+from weft.sources.base import AnySource, Complete, Incomplete, Skipped
+from weft.sources.services.notion.source import NotionSource
+from weft.testing.http_faults import Answer, HttpFaults
 from weft.testing.scripted_http import serve
 from weft.testing.source_contract import (
     Change,
@@ -33,13 +33,7 @@ from weft.testing.source_contract import (
     last_cursor,
 )
 
-HTTP = http_factory({"127.0.0.1"}, clock=NO_WAIT)
-
-
-class QuickNotion(NotionSource):
-    """Waits for nothing."""
-
-    sleep = staticmethod(wait_not)
+make_case = CaseMaker(NotionSource, {"access_token": TOKEN})
 
 
 def choice(name: str) -> dict[str, Any]:
@@ -92,11 +86,8 @@ class TestNotion(SourceContract):
             return Change(frozenset(changed), gone, relisted=gone)
 
         async with serve(notion) as site:
-            yield SourceCase(
-                QuickNotion,
-                {},
-                SourceContext(http=HTTP, options={"notion_api_url": site.url}),
-                credentials={"access_token": TOKEN},
+            yield make_case(
+                site,
                 bad_credentials={"access_token": "ntn_battery-staple"},
                 mutate=mutate,
                 hostile="JSON is parsed as by the source github.",
@@ -112,16 +103,12 @@ def _status(status: int) -> Answer:
 
 
 @asynccontextmanager
-async def open_source(notion: FakeNotion) -> AsyncGenerator[NotionSource]:
+async def open_source(notion: FakeNotion) -> AsyncGenerator[AnySource]:
     async with serve(notion) as site:
-        yield QuickNotion(
-            NoFields(),
-            NotionCredentials.model_validate({"access_token": TOKEN}),
-            SourceContext(http=HTTP, options={"notion_api_url": site.url}),
-        )
+        yield make_case(site).make()
 
 
-async def read(source: NotionSource, cursor: Any = None) -> dict[str, Entity]:
+async def read(source: AnySource, cursor: Any = None) -> dict[str, Entity]:
     events = await events_of(source, cursor)
     return {event.id: event for event in events if isinstance(event, Entity)}
 

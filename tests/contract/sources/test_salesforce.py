@@ -7,14 +7,14 @@ import pytest
 from pydantic import ValidationError
 
 from tests.support.sources.salesforce import FakeSalesforce, account, case, error
+from tests.support.sources.service_cases import CaseMaker
 from weft.domain.base import Json
 from weft.domain.entities import Entity
 from weft.errors import CursorExpired, RateLimited, SourceMisconfigured, SourceUnavailable
-from weft.net.client import http_factory
-from weft.sources.base import Checkpoint, Complete, Deleted, Incomplete, Skipped, SourceContext
+from weft.sources.base import Checkpoint, Complete, Deleted, Incomplete, Skipped
 from weft.sources.rest.table import Stream
 from weft.sources.services.salesforce import SalesforceConfig, SalesforceSource
-from weft.testing.http_faults import NO_WAIT, Answer, HttpFaults, Spoil, wait_not
+from weft.testing.http_faults import Answer, HttpFaults, Spoil
 from weft.testing.scripted_http import HttpReply, HttpRequest, Site, as_json, serve
 from weft.testing.source_contract import (
     Change,
@@ -28,13 +28,7 @@ ACME: Json = {"instance_url": "https://acme.my.salesforce.com"}
 TOTAL, AT_ONCE = "TotalRequests Limit exceeded.", "ConcurrentRequests Limit exceeded."
 
 
-class Salesforce(SalesforceSource):
-    """The source, without its pauses."""
-
-    sleep = staticmethod(wait_not)
-
-
-class TwoKinds(Salesforce):
+class TwoKinds(SalesforceSource):
     """All kinds are made by one function, so the suite need not list each of them."""
 
     streams: ClassVar[tuple[Stream, ...]] = tuple(
@@ -42,12 +36,7 @@ class TwoKinds(Salesforce):
     )
 
 
-def make_case(site: Site, source: type[SalesforceSource] = Salesforce, **more: Any) -> SourceCase:
-    context = SourceContext(
-        http=http_factory({"127.0.0.1"}, clock=NO_WAIT), options={"salesforce_api_url": site.url}
-    )
-    credentials: Json = {"access_token": "correct-horse"}
-    return SourceCase(source, ACME, context=context, credentials=credentials, **more)
+make_case = CaseMaker(SalesforceSource, config=ACME)
 
 
 def refuse(code: str, status: int, message: str = "No.") -> Spoil:

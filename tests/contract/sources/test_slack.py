@@ -12,15 +12,15 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from tests.support.sources.hostile.chat import MARKUP
+from tests.support.sources.service_cases import CaseMaker
 from tests.support.sources.slack import TOKEN, FakeSlack, channel, error, message, thread, user
 from weft.domain.entities import Entity
 from weft.errors import AccessDenied, AuthenticationFailed, RateLimited, WeftError
-from weft.net.client import http_factory
-from weft.sources.base import Deleted, Skipped, SourceContext
+from weft.sources.base import AnySource, Deleted, Skipped
 from weft.sources.services.slack import messages
 from weft.sources.services.slack.messages import show_markup, show_message
-from weft.sources.services.slack.source import SlackConfig, SlackCredentials, SlackSource
-from weft.testing.http_faults import NO_WAIT, Answer, HttpFaults, wait_not
+from weft.sources.services.slack.source import SlackConfig, SlackSource
+from weft.testing.http_faults import Answer, HttpFaults
 from weft.testing.scripted_http import serve
 from weft.testing.source_contract import (
     Change,
@@ -30,15 +30,9 @@ from weft.testing.source_contract import (
     last_cursor,
 )
 
-HTTP = http_factory({"127.0.0.1"}, clock=NO_WAIT)
+make_case = CaseMaker(SlackSource, {"access_token": TOKEN})
 DESCRIPTION = Path(__file__).parents[2] / "fixtures/vendors/slack.json"
 DAY = "1772323200.000000"  # 2026-03-01
-
-
-class QuickSlack(SlackSource):
-    """Waits for nothing."""
-
-    sleep = staticmethod(wait_not)
 
 
 def at(seconds: int, days: int = 0) -> str:
@@ -103,11 +97,8 @@ class TestSlack(SourceContract):
             )
 
         async with serve(slack) as site:
-            yield SourceCase(
-                QuickSlack,
-                {},
-                SourceContext(http=HTTP, options={"slack_api_url": site.url}),
-                credentials={"access_token": TOKEN},
+            yield make_case(
+                site,
                 bad_credentials={"access_token": "xoxb-battery-staple"},
                 mutate=mutate,
                 hostile=(MARKUP,),
@@ -121,16 +112,12 @@ class TestSlack(SourceContract):
 
 
 @asynccontextmanager
-async def open_source(slack: FakeSlack, **config: Any) -> AsyncGenerator[SlackSource]:
+async def open_source(slack: FakeSlack, **config: Any) -> AsyncGenerator[AnySource]:
     async with serve(slack) as site:
-        yield QuickSlack(
-            SlackConfig.model_validate(config),
-            SlackCredentials.model_validate({"access_token": TOKEN}),
-            SourceContext(http=HTTP, options={"slack_api_url": site.url}),
-        )
+        yield make_case(site, config=config).make()
 
 
-async def read(source: SlackSource, cursor: Any = None) -> dict[str, Entity]:
+async def read(source: AnySource, cursor: Any = None) -> dict[str, Entity]:
     events = await events_of(source, cursor)
     return {event.id: event for event in events if isinstance(event, Entity)}
 

@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from tests.support.sources.service_cases import CaseMaker
 from tests.support.sources.zendesk import FakeZendesk, article, comment, organization, ticket
 from weft.domain.entities import Entity
 from weft.errors import AccessDenied, AuthenticationFailed
 from weft.net.client import http_factory
 from weft.sources.base import Complete, Deleted, Skipped, SourceContext
 from weft.sources.services.zendesk import ZendeskConfig, ZendeskSource
-from weft.testing.http_faults import NO_WAIT, HttpFaults, wait_not
+from weft.testing.http_faults import NO_WAIT, HttpFaults
 from weft.testing.scripted_http import HttpReply, HttpRequest, Site, as_json, serve
 from weft.testing.source_contract import (
     Change,
@@ -22,23 +23,7 @@ from weft.testing.source_contract import (
     last_cursor,
 )
 
-
-class Zendesk(ZendeskSource):
-    """The source, without its pauses."""
-
-    sleep = staticmethod(wait_not)
-
-
-def make_case(site: Site, **more: Any) -> SourceCase:
-    options: dict[str, Any] = {
-        "config": {"subdomain": "acme"},
-        "credentials": {"access_token": "correct-horse"},
-        **more,
-    }
-    context = SourceContext(
-        http=http_factory({"127.0.0.1"}, clock=NO_WAIT), options={"zendesk_api_url": site.url}
-    )
-    return SourceCase(Zendesk, context=context, **options)
+make_case = CaseMaker(ZendeskSource, config={"subdomain": "acme"})
 
 
 class TestZendesk(SourceContract):
