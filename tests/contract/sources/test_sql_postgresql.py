@@ -1,19 +1,15 @@
 """The source of databases does what every source must do, on a real PostgreSQL server."""
 
 from collections.abc import Generator
-from typing import Any
+from typing import Any, ClassVar
 
 import psycopg
 import pytest
 from psycopg import errors
 
-from tests.support.sources.databases import HOST, DatabaseServer, run_postgresql
-from weft.net.client import http_factory
-from weft.sources.base import SourceContext
-from weft.sources.sql.source import SqlSource
+from tests.support.sources.database_cases import ServerContract
+from tests.support.sources.databases import DatabaseServer, run_postgresql
 from weft.testing.database_faults import DatabaseFaults
-from weft.testing.http_faults import NO_WAIT
-from weft.testing.source_contract import Change, SourceCase, SourceContract
 
 SCHEMA = (
     "drop schema public cascade",
@@ -31,7 +27,6 @@ SCHEMA = (
     "grant usage on schema public to reader",
     "grant select on all tables in schema public to reader",
 )
-NO_PARSER = "Rows are values of the driver: nothing is parsed."
 FAULTS = DatabaseFaults(
     {
         "permission lost": lambda: errors.InsufficientPrivilege("permission denied"),
@@ -47,59 +42,20 @@ def server() -> Generator[DatabaseServer]:
         yield running
 
 
-@pytest.fixture
-def context() -> SourceContext:
-    return SourceContext(http=http_factory({HOST}, clock=NO_WAIT), allow_hosts=frozenset({HOST}))
-
-
-class TestPostgresql(SourceContract):
+class TestPostgresql(ServerContract):
     """All tables of a database."""
 
-    @pytest.fixture
-    def config(self) -> dict[str, Any]:
-        return {"cursor_column": "updated_at"}
-
-    @pytest.fixture
-    def changed(self) -> frozenset[str]:
-        return frozenset({"public.customers/3", "public.notes/c,2"})
-
-    @pytest.fixture
-    def case(
-        self,
-        server: DatabaseServer,
-        context: SourceContext,
-        config: dict[str, Any],
-        changed: frozenset[str],
-    ) -> SourceCase:
-        server.run(*SCHEMA)
-
-        async def mutate() -> Change:
-            server.run(
-                "insert into customers values (3, 'Cy', 'z', null, '2026-02-01')",
-                "update notes set body = 'changed', updated_at = '2026-02-02' where code = 'c'",
-            )
-            return Change(changed)
-
-        return SourceCase(
-            SqlSource,
-            {"url": server.url, **config},
-            context,
-            credentials=server.credentials,
-            bad_credentials={**server.credentials, "password": "battery-staple"},
-            mutate=mutate,
-            hostile=NO_PARSER,
-            faults=FAULTS,
-        )
+    schema = SCHEMA
+    faults = FAULTS
+    changed = frozenset({"public.customers/3", "public.notes/c,2"})
 
 
 class TestPostgresqlQuery(TestPostgresql):
     """The result of a query, whose ids are a number that grows."""
 
-    @pytest.fixture
-    def config(self) -> dict[str, Any]:
-        query = "select id, name || ' 100%' as title, extra from customers -- all of them"
-        return {"query": query, "id_column": "id", "cursor_column": "id"}
-
-    @pytest.fixture
-    def changed(self) -> frozenset[str]:
-        return frozenset({"query/3"})
+    config: ClassVar[dict[str, Any]] = {
+        "query": "select id, name || ' 100%' as title, extra from customers -- all of them",
+        "id_column": "id",
+        "cursor_column": "id",
+    }
+    changed = frozenset({"query/3"})
