@@ -12,6 +12,7 @@ import httpx
 from pydantic import BaseModel
 
 from weft.domain.base import Json
+from weft.domain.entities import Entity
 from weft.domain.jobs import FindingKind
 from weft.domain.text.words import quantity
 from weft.errors import CursorExpired, WeftError
@@ -145,6 +146,7 @@ class _Listing:
         self._expected = 0
         self._kept = 0
         self._malformed = 0
+        self._doubled = 0
         self.now: dict[str, FeedMemory] = {}
         self.unread: list[WeftError] = []
         self.gaps: list[WeftError] = []
@@ -201,6 +203,8 @@ class _Listing:
             said += f"; entries that they did not show again and that are kept: {self._kept}"
         if self._malformed:
             said += f"; no well-formed XML, and read as far as possible: {self._malformed}"
+        if self._doubled:
+            said += f"; left out, as a newer entry has their id: {self._doubled}"
         return said
 
     async def _report(
@@ -209,7 +213,12 @@ class _Listing:
         """Yield what is new or changed of a page, and remember all of it."""
         self._expected += len(entries)
         yield Expect(self._expected)
-        found = {entity.id: entity for entity in (make_entity(feed, title, e) for e in entries)}
+        found: dict[str, Entity] = {}
+        for entry in entries:
+            entity = make_entity(feed, title, entry)
+            # Newer entries come first.
+            first = found.setdefault(entity.id, entity)
+            self._doubled += first.version != entity.version
         known = await self._context.known_versions(found)
         for entity_id, entity in found.items():
             if entity_id in self._listed:

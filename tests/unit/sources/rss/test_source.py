@@ -217,6 +217,13 @@ async def test_malformed_feed_is_told_in_the_log(feeds: Feeds) -> None:
     assert evidence_of(events).endswith("no well-formed XML, and read as far as possible: 1")
 
 
+async def test_entries_of_one_id_are_told_and_the_newest_is_read(feeds: Feeds) -> None:
+    feeds.pages["/feed"] = rss(item(1, "newest"), item(1, "older"), item(1, "newest"))
+    events = await feeds.read()
+    assert [event.text for event in events if isinstance(event, Entity)] == ["newest"]
+    assert evidence_of(events) == f"{COMPLETE}; left out, as a newer entry has their id: 1"
+
+
 async def test_entries_without_id_or_title_have_both(feeds: Feeds) -> None:
     feeds.pages["/feed"] = as_feed(
         "<rss version='2.0'><channel>"
