@@ -145,9 +145,9 @@ def read_moment(text: str) -> datetime | None:
     """Parse an ISO 8601 time; None if it is none, or has no zone."""
     try:
         moment = datetime.fromisoformat(text.strip())
-    except ValueError:
+        return moment.astimezone(UTC) if moment.tzinfo else None
+    except (ValueError, OverflowError):
         return None
-    return moment.astimezone(UTC) if moment.tzinfo else None
 
 
 def read_tag(text: str) -> str:

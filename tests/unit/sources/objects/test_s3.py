@@ -13,6 +13,7 @@ from weft.errors import AccessDenied, AuthenticationFailed, SourceMisconfigured,
 from weft.net.http_factory import HttpFactory
 from weft.sources.objects.config import ObjectsConfig, ObjectsCredentials
 from weft.sources.objects.s3 import S3Store, SignatureV4, open_s3
+from weft.sources.objects.store import read_moment
 from weft.testing.scripted_http import HttpReply, HttpRequest
 
 pytestmark = pytest.mark.anyio
@@ -88,6 +89,11 @@ async def list_at(cloud: Cloud, **config: Any) -> list[bytes]:
         cast("HttpFactory", cloud), made, ObjectsCredentials.model_validate(KEYS)
     ) as store:
         return [listed.key for listed in (await store.list_page("", None, 10)).objects]
+
+
+@pytest.mark.parametrize("text", ["yesterday", "2026-01-01", "0001-01-01T00:00:00+14:00"])
+def test_time_that_is_none_is_none(text: str) -> None:
+    assert read_moment(text) is None
 
 
 async def test_region_is_asked_for_without_credentials() -> None:
