@@ -1,6 +1,7 @@
 """Converts times and JSON to and from their stored form."""
 
 import json
+import math
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
@@ -14,7 +15,9 @@ _FIRST, _LAST = (
     (at.replace(tzinfo=UTC) - _EPOCH) // MICROSECOND for at in (datetime.min, datetime.max)
 )
 # json.dumps with options would make an encoder at each call, which costs more than encoding.
-_ENCODER = json.JSONEncoder(separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+_ENCODER = json.JSONEncoder(
+    separators=(",", ":"), sort_keys=True, ensure_ascii=False, allow_nan=False
+)
 
 
 def micros(at: datetime) -> int:
@@ -44,8 +47,23 @@ def moment_or_none(value: int | None) -> datetime | None:
 
 
 def dumps(value: object) -> str:
-    """Write compact JSON; equal values give equal text."""
-    return _ENCODER.encode(value)
+    """Write compact JSON; equal values give equal text. Numbers that it cannot hold become null."""
+    try:
+        return _ENCODER.encode(value)
+    except ValueError:
+        return _ENCODER.encode(_drop_endless(value))
+
+
+def _drop_endless(value: object) -> object:
+    """Replace what Python reads from 1e400 or NaN, and no other reader of JSON takes back."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        found = cast("dict[str, object]", value)
+        return {key: _drop_endless(each) for key, each in found.items()}
+    if isinstance(value, list | tuple):
+        return [_drop_endless(each) for each in cast("list[object]", value)]
+    return value
 
 
 def loads(text: str) -> Json:

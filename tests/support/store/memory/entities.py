@@ -31,6 +31,7 @@ from weft.local.store.brake import (
 )
 from weft.local.store.browse import EntityFilter, Scope
 from weft.local.store.prepared import PreparedBatch, prepare
+from weft.local.store.values import dumps, loads
 
 SNIPPET_WORDS = 48
 TITLE_WEIGHT = 4
@@ -241,7 +242,7 @@ class MemoryEntities(EntityStore):
                     total_chars=len(entity.text),
                     url=entity.url,
                     updated_at=entity.updated_at,
-                    metadata=entity.metadata,
+                    metadata=loads(dumps(entity.metadata)),
                     breadcrumbs=entity.breadcrumbs,
                 )
         return None
