@@ -2,13 +2,12 @@
 
 from typing import Any, Final, cast
 
-from weft.sources.rest.api import Missing
-from weft.sources.rest.paging import Asked, read_pages
+from weft.sources.rest.comments import has_all, read_comments, show_comment, version_of
+from weft.sources.rest.paging import Asked
 from weft.sources.rest.table import NextUrl, Record, Since, Stream, Token
-from weft.sources.rest.values import find, line_of, text_of
+from weft.sources.rest.values import find, line_of
 
 _LINK: Final = NextUrl(size_param="per_page")
-_COMMENTS_MAX: Final = 1_000
 _DISCUSSIONS: Final = """
 query($owner: String!, $name: String!, $first: Int!, $after: String, $order: DiscussionOrder!) {
   repository(owner: $owner, name: $name) {
@@ -40,18 +39,11 @@ async def load_comments(source: Any, issue: Record) -> Record | None:
     if not issue.get("comments"):
         return issue
     asked = Asked("the comments", f"{source.repository_path}/issues/{issue['number']}/comments")
-    comments: list[Record] = []
-    try:
-        async for page in read_pages(source.api, asked, _LINK, ""):
-            comments += page.records
-            if len(comments) >= _COMMENTS_MAX:
-                break
-    except Missing:
+    comments = await read_comments(source.api, asked, _LINK)
+    if comments is None:
         return None
-    comments.sort(key=lambda each: (line_of(each.get("created_at")), line_of(each.get("id"))))
-    said = [_show(each, "user.login", "created_at") for each in comments[:_COMMENTS_MAX]]
-    is_whole = len(comments) >= min(_COMMENTS_MAX, int(issue["comments"]))
-    return {**issue, "_said": "\n\n".join(said), "_is_whole": is_whole}
+    said = "\n\n".join(show_comment(each, "user.login") for each in comments)
+    return {**issue, "_said": said, "_has_all": has_all(comments, issue["comments"])}
 
 
 def find_said(discussion: Record) -> str:
@@ -61,9 +53,11 @@ def find_said(discussion: Record) -> str:
     said: list[str] = []
     for each in nodes:
         is_answer = answer is not None and each.get("id") == answer
-        said.append(("Answer: " if is_answer else "") + _show(each, "author.login", "createdAt"))
+        said.append(
+            ("Answer: " if is_answer else "") + show_comment(each, "author.login", "createdAt")
+        )
         replies = _nodes_of(find(each, "replies.nodes"))
-        said += [_show(reply, "author.login", "createdAt") for reply in replies]
+        said += [show_comment(reply, "author.login", "createdAt") for reply in replies]
     total = find(discussion, "comments.totalCount")
     if isinstance(total, int) and total > len(nodes):
         said.append(f"[{total - len(nodes)} later comments are left out.]")
@@ -73,15 +67,6 @@ def find_said(discussion: Record) -> str:
 def _nodes_of(value: object) -> list[Record]:
     nodes = cast("list[object]", value) if isinstance(value, list) else []
     return [cast("Record", node) for node in nodes if isinstance(node, dict)]
-
-
-def _show(comment: Record, who: str, when: str) -> str:
-    shown = line_of(find(comment, who)), line_of(comment.get(when))
-    return f"{shown[0]}, {shown[1]}:\n{text_of(comment.get('body'))}"
-
-
-def _version(issue: Record) -> object:
-    return issue.get("updated_at") if issue.get("_is_whole", True) else None
 
 
 def _is_no_pull_request(issue: Record) -> bool:
@@ -112,7 +97,7 @@ def make_streams(repo_name: str, graphql_url: str) -> dict[str, Stream]:
             since=Since(param="since"),
             item=f"{base}/issues/{{key}}",
             may_lack=True,
-            version=_version,
+            version=version_of("updated_at"),
             load=load_comments,
             title="#{number} {title}",
             text=("body", "_said"),

@@ -13,10 +13,11 @@ from weft.errors import SourceUnavailable
 from weft.sources.base import OAuth1, OAuth2
 from weft.sources.github.answers import has_id
 from weft.sources.rest.api import Missing
-from weft.sources.rest.paging import Asked, read_pages
+from weft.sources.rest.comments import has_all, read_comments, show_comment, version_of
+from weft.sources.rest.paging import Asked
 from weft.sources.rest.source import RestSource
 from weft.sources.rest.table import Budget, NextUrl, Record, Request, Since, Single, Stream
-from weft.sources.rest.values import find, line_of, text_of
+from weft.sources.rest.values import line_of
 
 FILE_BYTES_MAX = 1024 * 1024
 DOCUMENT_BYTES_MAX = 10 * 1024 * 1024
@@ -77,24 +78,15 @@ async def load_notes(source: "GitLabSource", issue: Record) -> Record | None:
         f"/projects/{issue['project_id']}/{kind}/{issue['iid']}/notes",
         params={"sort": "asc", "order_by": "created_at"},
     )
-    notes: list[str] = []
-    try:
-        async for page in read_pages(source.api, asked, _LINK, ""):
-            notes += [_show(note) for note in page.records if not note.get("system")]
-    except Missing:
+    notes = await read_comments(source.api, asked, _LINK, among=_is_of_a_person)
+    if notes is None:
         return None
-    is_whole = len(notes) >= int(issue["user_notes_count"])
-    return {**issue, "_notes": "\n\n".join(notes), "_is_whole": is_whole}
+    said = "\n\n".join(show_comment(note, "author.name") for note in notes)
+    return {**issue, "_notes": said, "_has_all": has_all(notes, issue["user_notes_count"])}
 
 
-def _version(issue: Record) -> object:
-    """Return none where fewer comments are shown than counted, so that it is read again."""
-    return issue.get("updated_at") if issue.get("_is_whole", True) else None
-
-
-def _show(note: Record) -> str:
-    who = line_of(find(note, "author.name"))
-    return f"{who}, {line_of(note.get('created_at'))}:\n{text_of(note.get('body'))}"
+def _is_of_a_person(note: Record) -> bool:
+    return not note.get("system")
 
 
 def _is_read(file: Record) -> bool:
@@ -121,7 +113,7 @@ _ISSUE: dict[str, Any] = {
     "key": ("_parent.id", "iid"),
     "since": Since(param="updated_after", form="iso_ms", extra={"order_by": "updated_at"}),
     "may_lack": True,
-    "version": _version,
+    "version": version_of("updated_at"),
     "load": load_notes,
     "title": "{references.short} {title}",
     "text": ("description", "_notes"),

@@ -4,13 +4,11 @@ from typing import Annotated, Any, ClassVar, cast
 
 from pydantic import Field
 
-from weft.sources.rest.api import Missing
-from weft.sources.rest.paging import Asked, read_pages
+from weft.sources.rest.comments import has_all, read_comments, sort_by_time, version_of
+from weft.sources.rest.paging import Asked
 from weft.sources.rest.table import Pages, Record, Request, Since, Stream, Token
 from weft.sources.rest.values import find, line_of
 from weft.sources.services.atlassian import AtlassianConfig, AtlassianSource
-
-COMMENTS_MAX = 1_000
 
 
 class JiraConfig(AtlassianConfig):
@@ -28,40 +26,34 @@ async def load_comments(source: "JiraSource", issue: Record) -> Record | None:
     """Read the comments, of which a search shows only the first."""
     shown = find(issue, "fields.comment.comments")
     total = find(issue, "fields.comment.total")
-    listed: list[Record] = list(cast("list[Record]", shown)) if isinstance(shown, list) else []
+    listed: list[Record] | None = cast("list[Record]", shown) if isinstance(shown, list) else []
     if isinstance(total, int) and total > len(listed):
         asked = Asked(
             "the comments",
             f"/rest/api/3/issue/{line_of(issue.get('id'))}/comment",
             params={"expand": "renderedBody", "orderBy": "created"},
         )
-        listed = []
-        try:
-            async for page in read_pages(source.api, asked, _COMMENTS, "comments"):
-                listed += page.records
-                if len(listed) >= COMMENTS_MAX:
-                    break
-        except Missing:
+        listed = await read_comments(source.api, asked, _COMMENTS, "comments", created="created")
+        if listed is None:
             return None
-    listed.sort(key=lambda each: (line_of(each.get("created")), line_of(each.get("id"))))
     rendered = find(issue, "renderedFields.comment.comments")
     bodies = {
         line_of(find(each, "id")): find(each, "body")
         for each in (cast("list[object]", rendered) if isinstance(rendered, list) else ())
     }
-    said = [_show(each, bodies.get(line_of(each.get("id")))) for each in listed[:COMMENTS_MAX]]
-    is_whole = not isinstance(total, int) or len(said) >= min(total, COMMENTS_MAX)
-    return {**issue, "_said": "".join(said), "_is_whole": is_whole}
+    comments = sort_by_time(listed, "created")
+    said = "".join(_show(each, bodies.get(line_of(each.get("id")))) for each in comments)
+    return {
+        **issue,
+        "_said": said,
+        "_has_all": not isinstance(total, int) or has_all(comments, total),
+    }
 
 
 def _show(comment: Record, rendered: object) -> str:
     who, when = line_of(find(comment, "author.displayName")), line_of(comment.get("created"))
     body = comment.get("renderedBody") or rendered
     return f"<p>{who}, {when}:</p>{body if isinstance(body, str) else ''}"
-
-
-def _version(issue: Record) -> object:
-    return find(issue, "fields.updated") if issue.get("_is_whole", True) else None
 
 
 _COMMENTS = Pages(param="startAt", by="offset", size_param="maxResults", size=100, total="total")
@@ -125,7 +117,7 @@ class JiraSource(AtlassianSource[JiraConfig]):
             ),
             since=Since(param="jql", form="minutes_ago", template="updated >= -{since}m" + _ORDER),
             item="/rest/api/3/issue/{key}",
-            version=_version,
+            version=version_of("fields.updated"),
             load=load_comments,
             title="{key}: {fields.summary}",
             text=("renderedFields.description", "_said"),

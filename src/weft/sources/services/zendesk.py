@@ -10,6 +10,7 @@ from weft.domain.connections import AuthMethod
 from weft.errors import AccessDenied, AuthenticationFailed, WeftError
 from weft.sources.base import ENDPOINT, OAuth1, OAuth2, SourceContext
 from weft.sources.rest.api import Missing
+from weft.sources.rest.comments import sort_by_time
 from weft.sources.rest.paging import Asked, read_pages, unexpected_answer
 from weft.sources.rest.source import RestSource
 from weft.sources.rest.table import (
@@ -95,8 +96,7 @@ async def load_conversation(source: "ZendeskSource", ticket: Record) -> Record |
         return None
     people = (ticket.get("requester_id"), ticket.get("assignee_id"))
     names = await source.find_names([*people, *(each.get("author_id") for each in comments)])
-    comments.sort(key=lambda each: (line_of(each.get("created_at")), line_of(each.get("id"))))
-    said = [_show(each, names) for each in comments]
+    said = [_show(each, names) for each in sort_by_time(comments)]
     return {
         **ticket,
         "_requester": names.get(line_of(people[0])),

@@ -19,6 +19,7 @@ from weft.errors import (
 from weft.net.retry import retry_after_seconds
 from weft.sources.base import NoFields, OAuth2
 from weft.sources.rest.api import Missing
+from weft.sources.rest.comments import sort_by_time
 from weft.sources.rest.paging import Asked, read_pages, unexpected_answer
 from weft.sources.rest.source import RestSource
 from weft.sources.rest.table import (
@@ -83,7 +84,7 @@ def discussion_of(issue: Record) -> str:
     """Return the comments of an issue as text, the oldest first."""
     comments = cast("list[Record]", issue.get("_comments") or [])
     shown: list[str] = []
-    for comment in sorted(comments, key=_order_of):
+    for comment in sort_by_time(comments, "createdAt"):
         people = (find(comment, f"{kind}.name") for kind in ("user", "externalUser", "botActor"))
         name = next((line for person in people if (line := line_of(person))), "somebody")
         day = line_of(comment.get("createdAt"))[:10]
@@ -91,10 +92,6 @@ def discussion_of(issue: Record) -> str:
     if len(comments) > COMMENTS_MAX:
         shown.append("[There may be more comments; reading stopped here.]")
     return "\n\n".join(["## Comments", *shown]) if shown else ""
-
-
-def _order_of(comment: Record) -> tuple[str, str]:
-    return line_of(comment.get("createdAt")), line_of(comment.get("id"))
 
 
 def changed_at(issue: Record) -> str:
