@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
 from weft.domain.entities import Entity
-from weft.sources.rest.streams import title_for
+from weft.sources.rest.streams import PARENT, title_for
 from weft.sources.rest.table import Stream
 
 # Few services send fewer records a page, so a listing of fewer may well have one page.
@@ -31,6 +31,8 @@ def _find(row: Stream, own: Sequence[Entity], paged: Collection[str]) -> Iterato
     texts = {entity.id: entity.text for entity in own}
     if any(texts[entity.id] != entity.text for entity in own):
         yield "key: different records have the same key, so only one of them would be kept"
+    elif row.parent is not None and len(texts) < len(own) and PARENT not in str(row.key):
+        yield "key: one came again; if it is unique below its parent only, add _parent.id to it"
     if row.parent is None and len(own) >= _PAGE_MIN and f"'{row.name}'" not in paged:
         yield "paging: no second page was named; if there are more records, it is wrong"
 

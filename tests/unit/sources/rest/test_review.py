@@ -46,3 +46,11 @@ def test_listing_that_names_no_second_page_is_doubted() -> None:
 def test_different_records_with_one_key_are_told() -> None:
     [problem] = review([Stream(name="note", path="/n")], [note(text="a"), note(text="b")], ())
     assert problem.startswith("streams.0.key: different records")
+
+
+def test_key_that_comes_under_two_parents_is_doubted() -> None:
+    rows = [Stream(name="book", path="/b"), Stream(name="note", path="/n", parent="book")]
+    [problem] = review(rows, [note(), note()], ())
+    assert problem.startswith("streams.1.key: one came again")
+    rows[1] = rows[1].model_copy(update={"key": ("_parent.id", "id")})
+    assert review(rows, [note(), note()], ()) == []
