@@ -18,6 +18,9 @@ from weft.sources.rest.values import find
 
 PAGES_MAX: Final = 100_000
 _EMPTY: Final = "a page of {what} was empty although more of them were counted"
+_AFTER_LAST: Final = (
+    "If it refuses the page after its last, say where 'total', 'pages' or 'more' lies."
+)
 _NO_ADDRESS: Final = "the next page is not named by an address"
 
 
@@ -84,13 +87,19 @@ async def read_pages(
     for _ in range(PAGES_MAX):
         request = asked.copy()
         _turn_to(request, paging, at, size)
-        answer, response = await api.ask(
-            request.path,
-            what=request.what,
-            method=request.method,
-            params=request.params,
-            body=request.body,
-        )
+        try:
+            answer, response = await api.ask(
+                request.path,
+                what=request.what,
+                method=request.method,
+                params=request.params,
+                body=request.body,
+            )
+        except SourceMisconfigured as error:
+            if isinstance(paging, Pages) and at is not None:
+                # A fault looks the same, so this is not believed to be the end.
+                error.hint = error.hint or _AFTER_LAST
+            raise
         if isinstance(paging, Single) and paging.one:
             # Of what is asked for by its name, nothing can be left out but all.
             answer = [answer] if answer else None

@@ -86,6 +86,17 @@ async def test_last_page_that_is_repeated_for_ever_is_refused() -> None:
         await read(handle, paging={"kind": "pages"})
 
 
+async def test_refusal_of_the_page_after_the_last_says_what_to_do() -> None:
+    def handle(request: HttpRequest) -> HttpReply:
+        page = int(request.query["page"])
+        return as_json({"items": [{"id": page}]}) if page < 3 else as_json({}, 404)
+
+    with pytest.raises(SourceMisconfigured) as raised:
+        await read(handle, paging={"kind": "pages"})
+    assert raised.value.hint is not None
+    assert "'total'" in raised.value.hint
+
+
 async def test_next_page_of_a_stream_without_paging_is_a_gap() -> None:
     def handle(request: HttpRequest) -> HttpReply:
         return as_json({"items": [{"id": 1}]}, link='</notes?page=2>; rel="next"')
