@@ -31,6 +31,10 @@ _VALUES: Final = (
     *("title", "text", "url", "updated", "created", "author", "breadcrumbs", "viewers", "key"),
     *("only_if", "deleted", "wanted", "version", "among", "cut", "file_name"),
 )
+_SECRET: Final = re.compile(
+    r"(?i)authorization|cookie|passw|secret|(?:api|access|auth|private)[-_]?(?:key|token)"
+)
+_HIDDEN: Final = "a definition is stored as it is, so a secret belongs into the credentials"
 _KEYS: Final = ("key", "key0", "key1", "key2")
 
 
@@ -51,6 +55,8 @@ def check_headers(headers: Mapping[str, str]) -> None:
     for name, value in headers.items():
         if not _HEADER.fullmatch(name):
             raise ValueError("headers: a header's name holds letters, digits and hyphens only")
+        if _SECRET.search(name):
+            raise ValueError(f"headers.{name}: {_HIDDEN}: see auth")
         if not (value.isascii() and value.isprintable()):
             raise ValueError(f"headers.{name}: it may hold printable ASCII characters only")
 
@@ -60,8 +66,8 @@ def check_auth(auth: Auth, names: Collection[str]) -> None:
     for name in names_of(auth):
         if name not in names:
             raise ValueError(f"auth: there is no credential '{name}', only {_list(names)}")
-    if isinstance(auth, Header):
-        check_headers({auth.name: ""})
+    if isinstance(auth, Header) and not _HEADER.fullmatch(auth.name):
+        raise ValueError("auth.name: a header's name holds letters, digits and hyphens only")
 
 
 def names_of(auth: Auth) -> list[str]:
@@ -128,6 +134,8 @@ def _check_place(
     yield from (("path", each) for each in _check_path(row.path, names))
     yield from (("params", each) for each in _check_names(row.params, names))
     yield from (("body", each) for each in _check_names(row.body, names))
+    for field, given in (("params", row.params), ("body", row.body or {})):
+        yield from ((f"{field}.{name}", _HIDDEN) for name in given if _SECRET.search(name))
     if any(isinstance(value, dict) for value in row.params.values()):
         yield "params", "an object cannot be in an address; write name[part]"
     if row.body is not None and row.method != "POST" and row.query is None:
