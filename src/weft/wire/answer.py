@@ -49,7 +49,7 @@ class Answer(BaseModel):
 class ProblemAnswer(Answer):
     """A problem with one field; never the value that was given."""
 
-    loc: list[str]
+    loc: list[str | int]
     msg: str
     type: str
 
