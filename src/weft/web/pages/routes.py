@@ -48,6 +48,9 @@ REQUESTS_PER_MINUTE: Final = 120
 
 _LINK_METHODS: Final = frozenset({"GET", "HEAD"})
 _FORM_METHODS: Final = _LINK_METHODS | {"POST"}
+_NOT_HERE: Final = (
+    "This page cannot change that: ask whoever made the connection, or the assistant, to."
+)
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -170,6 +173,8 @@ async def _submit(
     except WeftError as error:
         problems = problem_by_field(error, form.fields)
         problem = None if problems else _text_of(error)
+        if problem and (error.field or "").startswith("config."):
+            problem = f"{problem} {_NOT_HERE}"
         status = error.status
         return _form_response(
             request, settings, form, status, given=texts, problems=problems, problem=problem

@@ -13,7 +13,7 @@ from tests.support.pages import (
     open_browser,
 )
 from weft.domain.authorizations import AuthOutcome
-from weft.errors import AuthenticationFailed, InvalidInput, SourceUnavailable
+from weft.errors import AuthenticationFailed, InvalidInput, SourceMisconfigured, SourceUnavailable
 from weft.web.pages.form_input import BODY_MAX_BYTES
 
 pytestmark = pytest.mark.anyio
@@ -85,6 +85,13 @@ async def test_no_secret_comes_back_and_the_rest_does() -> None:
     assert any(attrs.get("role") == "alert" for attrs in page.all("div"))
     assert "Notes refused the token. Give a new one." in page.text
     assert "Error: " in page.text
+
+
+async def test_setting_that_the_form_lacks_is_asked_of_whoever_made_the_connection() -> None:
+    lacking = SourceMisconfigured("It needs a site.", field="config.site", hint="Give acme.")
+    async with open_browser(Sessions(ends=lacking)) as client:
+        answer = await fill_in(client, token=SECRET)
+    assert "It needs a site. Give acme. This page cannot change that" in Page(answer.text).text
 
 
 async def test_a_problem_stands_beside_its_field_in_words_for_people() -> None:
