@@ -100,6 +100,20 @@ class Authenticator:
         except AuthenticationFailed as error:
             raise explain_refusal(error, draft.method) from None
 
+    async def find_needed(
+        self, kind: type[AnySource], config: Json, draft: AuthDraft
+    ) -> tuple[AuthDraft, Reached | None]:
+        """Try a draft in which no credentials were given to a source that may do without.
+
+        Return one that waits for a person if the source refuses that. Raises its other errors.
+        """
+        try:
+            return draft, await self.try_draft(kind, config, draft)
+        except AuthenticationFailed:
+            if draft.stored or not kind.info().auth_fields:
+                raise
+            return AuthDraft(draft.method, None), None
+
     async def reach(self, short_name: str, config: Json, credentials: Json) -> Reached:
         """Check at the source. Raises its error, or SourceUnavailable when it takes too long."""
         source = self._engine.open_source(short_name, config, credentials)

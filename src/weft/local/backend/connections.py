@@ -124,8 +124,10 @@ class LocalConnections(Connections):
         if waiting and auth.method is AuthMethod.OAUTH_BROWSER:
             await require_client(self._engine, kind, config, auth.client)
         elif not waiting:
-            reached = await self._authenticator.try_draft(kind, config, auth)
-            preview = await preview_sync(self._engine, reached.source, None, BRIEF_SECONDS)
+            auth, reached = await self._authenticator.find_needed(kind, config, auth)
+            waiting = reached is None
+            if reached is not None:
+                preview = await preview_sync(self._engine, reached.source, None, BRIEF_SECONDS)
         # Open the pages for people first, so that nothing is stored if that fails.
         base = await self._engine.pages() if waiting and self._engine.pages else None
         now = self._engine.clock()

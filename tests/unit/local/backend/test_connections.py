@@ -91,6 +91,22 @@ async def test_check_that_fails_creates_nothing(local: LocalHarness, error: Weft
     assert local.dispatcher.delivered == []
 
 
+async def test_source_that_asks_only_some_for_credentials_waits_for_them(
+    local: LocalHarness,
+) -> None:
+    async def check(value: str | None) -> str:
+        if value is None:
+            raise AuthenticationFailed("This one is not public.")
+        return "reached"
+
+    local.script.check = check
+    made = await local.connect()
+    assert (made.status, made.auth.authenticated) == (ConnectionStatus.PENDING_AUTH, False)
+    assert local.dispatcher.delivered == []
+    ready = await local.update(made, auth=token_auth(CANARY))
+    assert ready.status is ConnectionStatus.ACTIVE
+
+
 @pytest.mark.parametrize(
     ("raised", "told"),
     [("note", "config.note"), ("WEFT_ALLOW_HOSTS", "WEFT_ALLOW_HOSTS"), (None, None)],
