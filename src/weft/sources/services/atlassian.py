@@ -2,18 +2,17 @@
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Annotated, Any, ClassVar, TypeVar, cast
 
-import httpx
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from weft.domain.connections import AuthMethod
-from weft.errors import AuthenticationFailed, SourceMisconfigured, WeftError
+from weft.errors import SourceMisconfigured
 from weft.sources.base import ENDPOINT, OAuth1, OAuth2
 from weft.sources.rest.paging import unexpected_answer
-from weft.sources.rest.source import RestSource
-from weft.sources.rest.table import Auth, Basic, Bearer, Budget, Stream
+from weft.sources.rest.table import Budget, Stream
 from weft.sources.rest.values import find, line_of
+from weft.sources.services.accounts import AccountSource, HostLabel, strip_domain
 
 GATEWAY = "https://api.atlassian.com"
 
@@ -23,11 +22,10 @@ class AtlassianConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    site: str | None = Field(
+    site: Annotated[HostLabel, strip_domain("atlassian.net")] | None = Field(
         default=None,
         title="Site",
         description="Needed with an API token: acme for acme.atlassian.net. OAuth finds it.",
-        pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$",
         json_schema_extra=ENDPOINT,
     )
     cloud_id: str | None = Field(
@@ -37,44 +35,20 @@ class AtlassianConfig(BaseModel):
         max_length=255,
     )
 
-    @field_validator("site", mode="before")
-    @classmethod
-    def _strip(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        bare = value.strip().lower().removeprefix("https://").rstrip("/")
-        return bare.removesuffix(".atlassian.net")
-
-
-class AtlassianCredentials(BaseModel):
-    """An API token with the address of its owner; or an OAuth access token."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    access_token: SecretStr = Field(
-        title="Token", description="API token, if 'email' is given; else an OAuth access token."
-    )
-    email: str | None = Field(
-        default=None,
-        title="Email",
-        description="For an API token: the email address of its owner.",
-        pattern=r"^[^\s:/]+@[^\s:/]+$",
-    )
-
 
 ConfigT = TypeVar("ConfigT", bound=AtlassianConfig)
 
 
-class AtlassianSource(RestSource[ConfigT, AtlassianCredentials]):
+class AtlassianSource(AccountSource[ConfigT]):
     """A product of an Atlassian site.
 
     https://developer.atlassian.com/cloud/jira/platform/oauth-2-3lo-apps/
     """
 
-    Credentials = AtlassianCredentials
     auth_methods = tuple(AuthMethod)
     checked_against = "documentation only"
     budget = Budget(requests=10, seconds=1)
+    api_token_needs = "'email' and 'site'"  # noqa: S105 (names of fields)
     product: ClassVar[str]
     scopes: ClassVar[tuple[str, ...]]
 
@@ -99,22 +73,6 @@ class AtlassianSource(RestSource[ConfigT, AtlassianCredentials]):
             client_auth="client_secret_post",
             extra={"audience": "api.atlassian.com", "prompt": "consent"},
         )
-
-    def find_auth(self) -> Auth:
-        """Return the form for an API token, if that is what is given."""
-        if self.credentials.email:
-            return Basic(user="{email}", password="{access_token}")  # noqa: S106 (a name)
-        return Bearer()
-
-    def find_error(self, response: httpx.Response, answer: object) -> WeftError | None:
-        """Tell what an API token lacks: without it, Atlassian looks for a token of OAuth."""
-        del answer
-        if response.status_code == 401 and not self.credentials.email:
-            return AuthenticationFailed(
-                f"{self.name} refused the token, which it takes for one of OAuth (HTTP 401): an API"
-                " token needs 'email' and 'site' too."
-            )
-        return None
 
     def table(self) -> tuple[Stream, ...]:
         """Return the streams, with the site's address in those of their records."""

@@ -1,10 +1,10 @@
 """`zendesk`: tickets with their conversations, organizations, and articles of the help center."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, cast
+from typing import Annotated, Any, ClassVar, cast
 
 import httpx
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from weft.domain.connections import AuthMethod
 from weft.errors import AccessDenied, AuthenticationFailed, WeftError
@@ -12,11 +12,7 @@ from weft.sources.base import ENDPOINT, OAuth1, OAuth2, SourceContext
 from weft.sources.rest.api import Missing
 from weft.sources.rest.comments import sort_by_time
 from weft.sources.rest.paging import Asked, read_pages, unexpected_answer
-from weft.sources.rest.source import RestSource
 from weft.sources.rest.table import (
-    Auth,
-    Basic,
-    Bearer,
     Budget,
     NextUrl,
     Record,
@@ -26,6 +22,13 @@ from weft.sources.rest.table import (
     Token,
 )
 from weft.sources.rest.values import find, line_of, text_of
+from weft.sources.services.accounts import (
+    AccountCredentials,
+    AccountSource,
+    Email,
+    HostLabel,
+    strip_domain,
+)
 
 CONVERSATION_CHARS_MAX = 1_000_000
 NAMES_MAX = 20_000
@@ -37,38 +40,23 @@ class ZendeskConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    subdomain: str = Field(
+    subdomain: Annotated[HostLabel, strip_domain("zendesk.com")] = Field(
         title="Subdomain",
         description="The account's subdomain: acme for acme.zendesk.com.",
-        pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$",
         json_schema_extra=ENDPOINT,
     )
     exclude_closed_tickets: bool = Field(
         default=False, title="No closed tickets", description="Leave out closed tickets."
     )
 
-    @field_validator("subdomain", mode="before")
-    @classmethod
-    def _strip(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        bare = value.strip().lower().removeprefix("https://").rstrip("/")
-        return bare.removesuffix(".zendesk.com")
 
-
-class ZendeskCredentials(BaseModel):
+class ZendeskCredentials(AccountCredentials):
     """An OAuth access token; or an API token, with the email address of its owner."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    access_token: SecretStr = Field(
-        title="Token", description="OAuth access token; or, if 'email' is given, an API token."
-    )
-    email: str | None = Field(
+    email: Email | None = Field(
         default=None,
         title="Email",
         description="For an API token: the email address of an administrator.",
-        pattern=r"^[^\s:/]+@[^\s:/]+$",
     )
 
 
@@ -131,7 +119,7 @@ _COMMENTS = _pages(50)
 _ARTICLES = _pages(30)
 
 
-class ZendeskSource(RestSource[ZendeskConfig, ZendeskCredentials]):
+class ZendeskSource(AccountSource[ZendeskConfig]):
     """A Zendesk account.
 
     https://developer.zendesk.com/api-reference/ticketing/ticket-management/incremental_exports/
@@ -149,6 +137,7 @@ class ZendeskSource(RestSource[ZendeskConfig, ZendeskCredentials]):
     auth_methods = tuple(AuthMethod)
     base_url = "https://{config.subdomain}.zendesk.com"
     budget = Budget(requests=200, seconds=60)
+    api_token_user = "{email}/token"  # noqa: S105 (a template)
     check_request = Request(path="/api/v2/users/me.json", shows="{user.name} ({user.role})")
     streams: ClassVar[tuple[Stream, ...]] = (
         Stream(
@@ -279,26 +268,15 @@ class ZendeskSource(RestSource[ZendeskConfig, ZendeskCredentials]):
             row.model_copy(update=wanted) if row.name == "ticket" else row for row in self.streams
         )
 
-    def find_auth(self) -> Auth:
-        """Return the form for an API token, if that is what is given."""
-        if self.credentials.email:
-            return Basic(user="{email}/token", password="{access_token}")  # noqa: S106 (a name)
-        return Bearer()
-
     def find_error(self, response: httpx.Response, answer: object) -> WeftError | None:
         """Tell who is a stranger, whom Zendesk calls an anonymous user, and who may not export."""
         path = response.url.path
         is_me = path.endswith("/users/me.json") and response.is_success
         if is_me and find(answer, "user") and find(answer, "user.id") is None:
             return AuthenticationFailed("Zendesk does not know whose credentials these are.")
-        if response.status_code == 401 and not self.credentials.email:
-            return AuthenticationFailed(
-                "Zendesk refused the token, which it takes for one of OAuth (HTTP 401): an API"
-                " token needs 'email' too."
-            )
         if response.status_code == 403 and "/incremental/" in path:
             return AccessDenied(
                 "Zendesk denies the export of tickets (HTTP 403).",
                 hint="Use the token of an administrator, whom alone Zendesk lets export them.",
             )
-        return None
+        return super().find_error(response, answer)
