@@ -204,7 +204,7 @@ class OAuth2:
 
     authorize_url: str
     token_url: str
-    token_field: str
+    token_field: str = "access_token"  # noqa: S105 (the name of a field)
     scopes: tuple[str, ...] = ()
     issuer: str | None = None
     client_auth: Literal["client_secret_basic", "client_secret_post"] = "client_secret_basic"

@@ -68,7 +68,6 @@ class AtlassianSource(AccountSource[ConfigT]):
         return OAuth2(
             authorize_url="https://auth.atlassian.com/authorize",
             token_url="https://auth.atlassian.com/oauth/token",  # noqa: S106 (an address)
-            token_field="access_token",  # noqa: S106 (the name of a field)
             scopes=(*cls.scopes, "offline_access"),
             client_auth="client_secret_post",
             extra={"audience": "api.atlassian.com", "prompt": "consent"},

@@ -198,7 +198,6 @@ class GitLabSource(RestSource[GitLabConfig, GitLabCredentials]):
         return OAuth2(
             authorize_url=f"{site}/oauth/authorize",
             token_url=f"{site}/oauth/token",
-            token_field="access_token",  # noqa: S106 (the name of a field)
             scopes=("read_api",),
             client_auth="client_secret_post",
         )

@@ -289,7 +289,6 @@ class HubSpotSource(RestSource[HubSpotConfig, HubSpotCredentials]):
         return OAuth2(
             authorize_url="https://app.hubspot.com/oauth/authorize",
             token_url=f"{cls.api_url(config, options)}/oauth/v1/token",
-            token_field="access_token",  # noqa: S106 (the name of a field)
             scopes=(
                 "crm.objects.companies.read",
                 "crm.objects.contacts.read",

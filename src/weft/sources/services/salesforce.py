@@ -243,7 +243,6 @@ class SalesforceSource(RestSource[SalesforceConfig, SalesforceCredentials]):
         return OAuth2(
             authorize_url=f"{site}/services/oauth2/authorize",
             token_url=f"{site}/services/oauth2/token",
-            token_field="access_token",  # noqa: S106 (the name of a field)
             scopes=("api", "refresh_token"),
             client_auth="client_secret_post",
         )

@@ -228,7 +228,6 @@ class ZendeskSource(AccountSource[ZendeskConfig]):
         return OAuth2(
             authorize_url=f"{site}/oauth/authorizations/new",
             token_url=f"{site}/oauth/tokens",
-            token_field="access_token",  # noqa: S106 (the name of a field)
             scopes=("read",),
             client_auth="client_secret_post",
         )

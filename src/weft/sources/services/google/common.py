@@ -37,7 +37,6 @@ def google_oauth(scope: str) -> OAuth2:
     return OAuth2(
         authorize_url="https://accounts.google.com/o/oauth2/v2/auth",
         token_url="https://oauth2.googleapis.com/token",  # noqa: S106 (an address)
-        token_field="access_token",  # noqa: S106 (the name of a field)
         scopes=(f"https://www.googleapis.com/auth/{scope}",),
         client_auth="client_secret_post",
         extra={"access_type": "offline", "prompt": "consent"},

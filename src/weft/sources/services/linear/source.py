@@ -249,7 +249,6 @@ class LinearSource(RestSource[NoFields, LinearCredentials]):
         return OAuth2(
             authorize_url=f"{site}/oauth/authorize",
             token_url=f"{api}/oauth/token",
-            token_field="access_token",  # noqa: S106 (the name of a field)
             scopes=("read",),
             client_auth="client_secret_post",
         )

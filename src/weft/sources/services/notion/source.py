@@ -167,6 +167,5 @@ class NotionSource(RestSource[NoFields, NotionCredentials]):
         return OAuth2(
             authorize_url=f"{api}/v1/oauth/authorize",
             token_url=f"{api}/v1/oauth/token",
-            token_field="access_token",  # noqa: S106 (the name of a field)
             extra={"owner": "user"},
         )

@@ -216,7 +216,6 @@ class SlackSource(RestSource[SlackConfig, SlackCredentials]):
         return OAuth2(
             authorize_url=f"{api.removesuffix('/api')}/oauth/v2/authorize",
             token_url=f"{api}/oauth.v2.access",
-            token_field="access_token",  # noqa: S106 (the name of a field)
             # Slack documents a list with commas, where others take one with spaces.
             scopes=(",".join(scopes),),
         )
