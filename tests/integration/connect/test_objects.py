@@ -94,3 +94,15 @@ async def test_wrong_bucket_and_key_are_told_before_any_sync(agent: Agent) -> No
         )
     assert "no such bucket" in refused
     assert "url" in refused
+
+
+async def test_bucket_that_is_not_public_waits_for_credentials(agent: Agent) -> None:
+    bucket = Bucket({"a.txt": b"a"}, lambda asked: "authorization" in asked.headers)
+    async with serve(buckets.s3(bucket)) as site:
+        made = await agent.call(
+            "create_connection",
+            short_name="objects",
+            config={"url": f"s3://{BUCKET}", "endpoint": site.url},
+        )
+    assert made["status"] == "pending_auth"
+    assert "authorize_connection" in agent.answers[-1]
