@@ -61,7 +61,7 @@ class SourceInfo(Frozen):
     keeps_pending: bool = Field(default=True, exclude=True)
 
     def needs(self) -> str:
-        """Return what must be given to connect it, such as "api_key or OAuth in a browser; site".
+        """Return what must be given to connect it, such as "api_key or OAuth; site".
 
         Empty when nothing must.
         """
@@ -80,9 +80,9 @@ class SourceInfo(Frozen):
 
 _WAYS = {
     AuthMethod.DIRECT: "credentials",
-    AuthMethod.OAUTH_BROWSER: "OAuth in a browser",
+    AuthMethod.OAUTH_BROWSER: "OAuth",
     AuthMethod.OAUTH_TOKEN: "an OAuth token",
-    AuthMethod.AUTH_PROVIDER: "an account at an auth provider",
+    AuthMethod.AUTH_PROVIDER: "an auth provider",
 }
 
 

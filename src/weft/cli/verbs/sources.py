@@ -83,7 +83,7 @@ def list_sources(app: App, query: tuple[str, ...]) -> None:
         found,
         lambda info: (info.short_name, info.name, info.needs() or "nothing", info.description),
         columns=("source", "name", "needs", "what it reads"),
-        wide=("what it reads",),
+        wide=("needs", "what it reads"),
         footnote="`weft sources NAME` shows a source's fields.",
     )
 

@@ -92,13 +92,13 @@ def make_field(name: str, *, required: bool = True) -> FieldInfo:
     [
         (DIRECT, ["api_key"], ["site"], "api_key; site"),
         (DIRECT, ["user", "password"], [], "user, password"),
-        ((AuthMethod.OAUTH_BROWSER, AuthMethod.OAUTH_TOKEN), [], [], "OAuth in a browser"),
+        ((AuthMethod.OAUTH_BROWSER, AuthMethod.OAUTH_TOKEN), [], [], "OAuth"),
         ((AuthMethod.OAUTH_TOKEN,), [], ["host"], "an OAuth token; host"),
         (
             tuple(AuthMethod),
             ["token"],
             [],
-            "token or OAuth in a browser or an account at an auth provider",
+            "token or OAuth or an auth provider",
         ),
     ],
 )
