@@ -49,7 +49,10 @@ ACCOUNTS = (
     ("composio", "github", "github", {"access_token": "TOKEN", "scope": "repo"}),
     ("composio", "notion", "notion", {"access_token": "TOKEN", "workspace_name": "Tea"}),
     ("composio", "slack", "slack", {"access_token": "TOKEN", "authed_user": {"id": "U1"}}),
+    ("composio", "google_drive", "googledrive", {"access_token": "TOKEN", "expires_in": 3599}),
+    ("composio", "jira", "jira", {"access_token": "TOKEN", "scope": "read:jira-work"}),
     ("composio", "hubspot", "hubspot", {"access_token": "TOKEN", "refresh_token": "r"}),
+    ("pipedream", "gmail", "gmail", {"oauth_access_token": "TOKEN", "oauth_uid": "1"}),
     ("pipedream", "slack", "slack_v2", {"oauth_access_token": "TOKEN", "oauth_uid": "U1"}),
     ("pipedream", "gitlab", "gitlab", {"oauth_access_token": "TOKEN", "oauth_refresh_token": "r"}),
     ("pipedream", "linear", "linear", {"oauth_access_token": "TOKEN", "oauth_uid": "1"}),
@@ -79,7 +82,9 @@ class Login:
 
     async def create(self, **fields: Any) -> Connection:
         given = {"short_name": self.name, "sync_immediately": False} | fields
-        return await self.harness.create(self.service.config or {}, **given)
+        # Where there are more credentials, they are those of a token that is no OAuth's.
+        config = {} if self.service.more else self.service.config or {}
+        return await self.harness.create(config, **given)
 
     async def sync(self, made: Connection, *, force: bool = False) -> Job:
         job = await self.harness.run_sync(made, force=force)
