@@ -112,7 +112,8 @@ class PageText:
             self.pieces.append("\n")
         elif tag in _CELLS:
             self.pieces.append(" ")
-        if tag in LEFT_OUT:
+        # A template with this attribute is shown at once: it is the content of a component.
+        if tag in LEFT_OUT and "shadowroot" not in attributes.lower():
             self.left_out.append((tag, len(self.pieces)))
         elif tag == "pre":
             self.preformatted += 1

@@ -40,7 +40,8 @@ _ROOTS: Final = frozenset(
 _ROOT_TAGS: Final = frozenset({"app-root", "ion-app"})
 # The least share of the prose that the main part must have, by how clearly it is named.
 _MAIN_SHARE: Final = 0.5
-_ARTICLE_SHARE: Final = 0.75
+# Beside an article may be the answers to it, which are as much the page's content.
+_ARTICLE_SHARE: Final = 0.95
 # The largest share of the main part that is left out of it at once.
 _INNER_SHARE: Final = 0.34
 _LINKED_SHARE: Final = 0.5

@@ -56,6 +56,7 @@ def test_main_text_is_kept_and_what_is_around_it_left_out(path: Path) -> None:
         ("<title>x</title><header><h1>Top</h1></header><main>" + PROSE, "Top\n"),
         ("<main>hero</main><p>" + PROSE + "<article>x " + PROSE + "</article>", "hero\n"),
         (f"<article>x {PROSE}</article><div>y {PROSE}</div>", f"x {PROSE.strip()}\ny"),
+        (f"<x-page><template shadowrootmode=open>x {PROSE}</template></x-page>", "x "),
         (f"<p>{PROSE}<aside class='note'>Never do it.</aside>", f"{PROSE.strip()}\nNever"),
         (f"<main><p>{PROSE}" + DISHES + "</main>", f"{PROSE.strip()}\nSoup"),
         (f"<h1>x</h1><p>{PROSE}" + DISHES.replace("menu", ""), f"x\n{PROSE.strip()}\nSoup"),
@@ -117,6 +118,11 @@ def test_no_mix_of_markup_raises_or_leaves_nothing(pieces: list[str]) -> None:
     html = "".join(pieces)
     page = read_web_page(html)
     assert bool(page.text) == bool(html_to_text(html).text)
+
+
+def test_answers_below_a_question_are_kept() -> None:
+    question, answer = f"<article>{PROSE * 8}</article>", f"<div>Yes. {PROSE}</div>"
+    assert "Yes." in read_web_page(f"{question}{answer}<footer>imprint</footer>").text
 
 
 SCRIPT = '<script src="/app.js"></script>'
