@@ -23,6 +23,8 @@ from weft.sources.objects.store import Listed, Store, quote_key, read_tag
 READER: Final = "1"
 _VERSION_CHARS_MAX: Final = 200
 _STORED_ENCODING: Final = "x-goog-stored-content-encoding"
+# Of what is stored or sent packed, the size and digest are those of the packed content.
+_ENCODINGS: Final = (_STORED_ENCODING, "content-encoding")
 
 
 class ObjectReader:
@@ -92,10 +94,13 @@ def version_of(listed: Listed) -> str | None:
 
 def _is_vouched(listed: Listed, response: httpx.Response, tag_header: str) -> bool:
     """Return whether the answer is the content that was listed."""
-    # Of what Google stores packed, the digest is that of the packed content.
-    if listed.digest and response.headers.get(_STORED_ENCODING, "identity") == "identity":
-        digest = hashlib.md5(response.content, usedforsecurity=False).digest()
+    content, headers = response.content, response.headers
+    is_plain = all(headers.get(name, "identity") == "identity" for name in _ENCODINGS)
+    if is_plain and len(content) != listed.size:
+        return False
+    if is_plain and listed.digest:
+        digest = hashlib.md5(content, usedforsecurity=False).digest()
         return base64.b64encode(digest).decode() == listed.digest
     if listed.tag:
-        return read_tag(response.headers.get(tag_header, "")) == listed.tag
-    return len(response.content) == listed.size
+        return read_tag(headers.get(tag_header, "")) == listed.tag
+    return is_plain
