@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 from unicodedata import normalize
 from urllib.parse import unquote, urlsplit
 
-from pydantic import BaseModel
+from pydantic import AfterValidator, BaseModel, Field
 
 from weft.document.text import is_text_ending
 from weft.domain.base import Json
@@ -25,6 +25,8 @@ from weft.sources.base import Unmatched
 
 EXPANDED_MAX: Final = 200
 """How many patterns one field may have once its braces are expanded."""
+GLOBS_MAX: Final = 50
+GLOB_CHARS_MAX: Final = 200
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 # A backslash makes one of these characters plain; before any other, it divides folders on Windows.
@@ -39,6 +41,14 @@ _ENDING = re.compile(r"\.[a-z][a-z0-9]{0,9}|[a-z][a-z0-9]{1,9}", re.IGNORECASE)
 _TOPS_MAX = 1_000
 _NEAR_MAX = 10
 
+
+def _check_globs(given: list[str]) -> list[str]:
+    if any(not pattern or len(pattern) > GLOB_CHARS_MAX for pattern in given):
+        raise ValueError(f"patterns must have 1 to {GLOB_CHARS_MAX} characters")
+    return given
+
+
+Globs = Annotated[list[str], Field(max_length=GLOBS_MAX), AfterValidator(_check_globs)]
 Parts = tuple[str, ...]
 Fits = Callable[[Parts, bool], bool]
 """Tells whether a name, of a folder or not, fits a pattern."""

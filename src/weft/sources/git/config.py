@@ -10,10 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from weft.errors import NotPermitted
 from weft.net.addresses import AllowList
 from weft.sources.base import ENDPOINT, SourceContext
+from weft.sources.files.config import DEFAULT_MAX_FILE_BYTES, FileSize
 from weft.sources.patterns import read_branch, read_folder
 
-DEFAULT_MAX_FILE_BYTES = 1024 * 1024
-LARGEST_MAX_FILE_BYTES = 20 * 1024 * 1024
 DEFAULT_MAX_COMMITS = 1_000
 LARGEST_MAX_COMMITS = 100_000
 # Part of every version and cursor: raise it when the reader improves, to read everything again.
@@ -49,12 +48,7 @@ class GitConfig(BaseModel):
         le=LARGEST_MAX_COMMITS,
         description="How many of the newest commits.",
     )
-    max_file_size: int = Field(
-        default=DEFAULT_MAX_FILE_BYTES,
-        ge=1,
-        le=LARGEST_MAX_FILE_BYTES,
-        description="Bytes; larger files are skipped.",
-    )
+    max_file_size: FileSize = DEFAULT_MAX_FILE_BYTES
 
     @field_validator("repo")
     @classmethod

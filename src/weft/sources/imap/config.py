@@ -7,10 +7,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from weft.sources.base import ENDPOINT
+from weft.sources.patterns import Globs
 
 MEGABYTE = 1024 * 1024
-PATTERNS_MAX = 50
-PATTERN_CHARS_MAX = 200
 
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}|\[?[0-9A-Fa-f:.]{2,45}\]?")
 _PORTS = {"tls": 993, "starttls": 143, "plain": 143}
@@ -40,15 +39,13 @@ class ImapConfig(BaseModel):
         description="How the connection is encrypted; plain only where the operator allows it.",
         json_schema_extra=ENDPOINT,
     )
-    include: list[str] = Field(
+    include: Globs = Field(
         default_factory=list,
-        max_length=PATTERNS_MAX,
         title="Include",
         description="Globs on folder names, e.g. INBOX or Projects/*; others are not read.",
     )
-    exclude: list[str] = Field(
+    exclude: Globs = Field(
         default_factory=list,
-        max_length=PATTERNS_MAX,
         title="Exclude",
         description="Globs on names of folders that are not read.",
     )
@@ -72,13 +69,6 @@ class ImapConfig(BaseModel):
         if not _HOST.fullmatch(value):
             raise ValueError("must be a host name alone, such as imap.example.org")
         return value.strip("[]")
-
-    @field_validator("include", "exclude")
-    @classmethod
-    def _check_patterns(cls, value: list[str]) -> list[str]:
-        if any(not pattern or len(pattern) > PATTERN_CHARS_MAX for pattern in value):
-            raise ValueError(f"patterns must have 1 to {PATTERN_CHARS_MAX} characters")
-        return value
 
     @property
     def port_number(self) -> int:

@@ -11,11 +11,10 @@ from weft.sources.base import ENDPOINT, MULTILINE
 from weft.sources.files.config import (
     DEFAULT_MAX_DOCUMENT_BYTES,
     DEFAULT_MAX_FILE_BYTES,
-    LARGEST_MAX_DOCUMENT_BYTES,
-    LARGEST_MAX_FILE_BYTES,
-    MAX_PATTERNS_PER_FIELD,
+    DocumentSize,
+    FileSize,
+    IgnorePatterns,
 )
-from weft.sources.files.ignore import Patterns
 from weft.sources.objects.places import Place, read_place
 
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/]{2,}={0,2}")
@@ -52,28 +51,17 @@ class ObjectsConfig(BaseModel):
         description="Azure's storage account; needed for az://.",
         json_schema_extra=ENDPOINT,
     )
-    include: list[str] = Field(
+    include: IgnorePatterns = Field(
         default_factory=list,
-        max_length=MAX_PATTERNS_PER_FIELD,
         description="Gitignore-style patterns; only objects that match one are read.",
     )
-    exclude: list[str] = Field(
-        default_factory=list,
-        max_length=MAX_PATTERNS_PER_FIELD,
-        description="Gitignore-style patterns of what is left out.",
+    exclude: IgnorePatterns = Field(
+        default_factory=list, description="Gitignore-style patterns of what is left out."
     )
-    max_file_size: int = Field(
-        default=DEFAULT_MAX_FILE_BYTES,
-        ge=1,
-        le=LARGEST_MAX_FILE_BYTES,
-        description="Bytes; larger objects are skipped.",
+    max_file_size: FileSize = Field(
+        default=DEFAULT_MAX_FILE_BYTES, description="Bytes; larger objects are skipped."
     )
-    max_document_size: int = Field(
-        default=DEFAULT_MAX_DOCUMENT_BYTES,
-        ge=1,
-        le=LARGEST_MAX_DOCUMENT_BYTES,
-        description="Bytes; larger documents (PDF, Office, e-books, mail) are skipped.",
-    )
+    max_document_size: DocumentSize = DEFAULT_MAX_DOCUMENT_BYTES
 
     @property
     def place(self) -> Place:
@@ -89,12 +77,6 @@ class ObjectsConfig(BaseModel):
     @classmethod
     def _read_endpoint(cls, value: str | None) -> str | None:
         return None if value is None else validate_url(value.strip()).rstrip("/")
-
-    @field_validator("include", "exclude")
-    @classmethod
-    def _check_patterns(cls, value: list[str]) -> list[str]:
-        Patterns(value)
-        return value
 
     @model_validator(mode="after")
     def _need_account(self) -> Self:

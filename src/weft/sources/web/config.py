@@ -5,10 +5,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from weft.sources.base import ENDPOINT
+from weft.sources.patterns import Globs
 from weft.sources.web.addresses import normalise_url
-
-PATTERNS_MAX = 50
-PATTERN_CHARS_MAX = 200
 
 
 class WebConfig(BaseModel):
@@ -38,15 +36,13 @@ class WebConfig(BaseModel):
         title="Depth",
         description="How many links away from the start page a crawl goes.",
     )
-    include: list[str] = Field(
+    include: Globs = Field(
         default_factory=list,
-        max_length=PATTERNS_MAX,
         title="Include",
         description="Globs on the URL's path, e.g. /docs/*; others are not read.",
     )
-    exclude: list[str] = Field(
+    exclude: Globs = Field(
         default_factory=list,
-        max_length=PATTERNS_MAX,
         title="Exclude",
         description="Globs on the URL's path of pages that are not read.",
     )
@@ -58,10 +54,3 @@ class WebConfig(BaseModel):
         if url is None:
             raise ValueError("must be an http or https address without user name and password")
         return str(url)
-
-    @field_validator("include", "exclude")
-    @classmethod
-    def _check_patterns(cls, value: list[str]) -> list[str]:
-        if any(not pattern or len(pattern) > PATTERN_CHARS_MAX for pattern in value):
-            raise ValueError(f"patterns must have 1 to {PATTERN_CHARS_MAX} characters")
-        return value

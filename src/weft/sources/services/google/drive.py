@@ -4,13 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Final, cast
 
 import httpx
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from weft.domain.base import Json
 from weft.domain.connections import AuthMethod
 from weft.errors import WeftError
 from weft.sources.base import OAuth1, OAuth2, SourceContext
-from weft.sources.files.config import MAX_PATTERNS_PER_FIELD
+from weft.sources.files.config import IgnorePatterns
 from weft.sources.files.ignore import Patterns
 from weft.sources.patterns import locate_below, read_patterns
 from weft.sources.rest.api import PlaceLost
@@ -56,18 +56,11 @@ class DriveConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    include_patterns: list[str] = Field(
+    include_patterns: IgnorePatterns = Field(
         default_factory=list,
-        max_length=MAX_PATTERNS_PER_FIELD,
         title="Include patterns",
         description="Paths in a drive, such as Specs/* or *.pdf: all is read without any.",
     )
-
-    @field_validator("include_patterns")
-    @classmethod
-    def _check_patterns(cls, value: list[str]) -> list[str]:
-        Patterns(value)
-        return value
 
 
 async def add_folders(source: "DriveSource", records: Sequence[Record]) -> Sequence[Record]:
