@@ -1,5 +1,6 @@
 """Finds the mistakes in a table that a person wrote, before the service is asked anything."""
 
+import json
 import re
 from collections.abc import Collection, Iterator, Mapping
 from copy import deepcopy
@@ -136,6 +137,10 @@ def _check_place(
     yield from (("body", each) for each in _check_names(row.body, names))
     for field, given in (("params", row.params), ("body", row.body or {})):
         yield from ((f"{field}.{name}", _HIDDEN) for name in given if _SECRET.search(name))
+        try:
+            json.dumps(given, allow_nan=False).encode()
+        except (TypeError, ValueError):
+            yield field, "it holds what JSON does not have"
     if any(isinstance(value, dict) for value in row.params.values()):
         yield "params", "an object cannot be in an address; write name[part]"
     if row.body is not None and row.method != "POST" and row.query is None:

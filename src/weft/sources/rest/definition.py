@@ -1,5 +1,6 @@
 """Reads a service's table that a person wrote, in YAML or JSON."""
 
+import json
 from typing import Any, ClassVar, Final, cast
 
 import yaml
@@ -107,9 +108,21 @@ class _PlainLoader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
 
+def _refuse_twins(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name comes twice in an object")
+    return found
+
+
 def _parse(text: str) -> object:
     if len(text) > CHARS_MAX:
         raise ValueError(f"at most {CHARS_MAX:,} characters are allowed")
+    try:
+        # Not all JSON is YAML: that may not be indented by tabs.
+        return json.loads(text, object_pairs_hook=_refuse_twins)
+    except (json.JSONDecodeError, RecursionError):
+        pass
     try:
         return yaml.load(text, Loader=_PlainLoader)  # noqa: S506 (a SafeLoader)
     except (yaml.YAMLError, RecursionError) as error:

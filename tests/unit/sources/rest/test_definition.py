@@ -19,6 +19,7 @@ def test_yaml_json_and_objects_are_read_alike() -> None:
     yaml = "base_url: https://api.example.org/v1\nstreams: [{name: note, path: /notes}]"
     json = '{"base_url": "https://api.example.org/v1", "streams":[{"name":"note","path":"/notes"}]}'
     assert read_definition(yaml) == read_definition(json) == read_definition(GOOD)
+    assert read_definition(json.replace(",", ",\n\t")) == read_definition(GOOD)
 
 
 STREAM = {"name": "note", "path": "/notes"}
@@ -79,6 +80,11 @@ def test_mistake_is_named_by_its_field(change: dict[str, Any], message: str) -> 
         ("[" * 5_000, "neither YAML nor JSON"),
         ("a" * 100_001, "at most 100,000 characters"),
         ("base_url: a\nbase_url: b", "a name comes twice"),
+        ('{"base_url": "a", "base_url": "b"}', "a name comes twice"),
+        (
+            "base_url: https://x.example\nstreams: [{name: a, path: /a, params: {b: .nan}}]",
+            "streams.0.params: it holds what JSON does not have",
+        ),
     ],
 )
 def test_text_that_is_no_table_is_refused(text: str, message: str) -> None:
