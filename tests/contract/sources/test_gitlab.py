@@ -1,6 +1,7 @@
 """GitLab: the contract of sources, and what is particular to it."""
 
 from collections.abc import AsyncGenerator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -11,7 +12,7 @@ from weft.sources.base import Complete, Unchanged
 from weft.sources.services.gitlab import GitLabSource
 from weft.testing.http_faults import HttpFaults
 from weft.testing.scripted_http import serve
-from weft.testing.source_contract import Change, SourceCase, SourceContract, events_of
+from weft.testing.source_contract import Change, SourceCase, SourceContract, events_of, last_cursor
 
 make_case = CaseMaker(GitLabSource, path="/api/v4")
 
@@ -79,3 +80,27 @@ async def test_file_is_downloaded_only_if_its_blob_is_new(hub: FakeGitLab) -> No
         again = await events_of(case.make(known=known))
     assert not [asked for asked in site.targets if "/blobs/" in asked]
     assert {"file:1/README.md", "issue:1/1"} <= {e.id for e in again if isinstance(e, Unchanged)}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("minutes", "is_read"), [(30, True), (90, False)])
+async def test_files_are_listed_again_while_a_push_may_not_show(
+    hub: FakeGitLab, minutes: int, is_read: bool
+) -> None:
+    at = datetime.now(UTC) - timedelta(minutes=minutes)
+    hub.projects = [project(1, last_activity_at=at.isoformat())]
+    async with serve(hub) as site:
+        cursor = last_cursor(await events_of(make_case(site).make()))
+        hub.files["pushed.md"] = b"Pushed within the hour.\n"
+        events = await events_of(make_case(site).make(), cursor)
+    found = {e.id for e in events if isinstance(e, Entity)}
+    assert ("file:1/pushed.md" in found) is is_read
+
+
+@pytest.mark.anyio
+async def test_address_of_a_file_names_the_branch_and_quotes_its_path(hub: FakeGitLab) -> None:
+    hub.files = {"a b#1?.md": b"Tea.\n"}
+    async with serve(hub) as site:
+        events = await events_of(make_case(site, config={"branch": "v 1"}).make())
+    [url] = [e.url for e in events if isinstance(e, Entity) and e.type == "file"]
+    assert url == "https://gitlab.com/ada/tea/-/blob/v%201/a%20b%231%3F.md"

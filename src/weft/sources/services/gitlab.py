@@ -1,8 +1,10 @@
 """`gitlab`: projects with their files, issues and merge requests."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Any, ClassVar
+from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
@@ -16,11 +18,14 @@ from weft.sources.rest.api import Missing
 from weft.sources.rest.comments import has_all, read_comments, show_comment, version_of
 from weft.sources.rest.paging import Asked
 from weft.sources.rest.source import RestSource
-from weft.sources.rest.table import Budget, NextUrl, Record, Request, Since, Single, Stream
-from weft.sources.rest.values import line_of
+from weft.sources.rest.streams import digest_of
+from weft.sources.rest.table import Budget, NextUrl, Record, Request, Since, Single, Stream, Value
+from weft.sources.rest.values import find, line_of, moment_of
 
 FILE_BYTES_MAX = 1024 * 1024
 DOCUMENT_BYTES_MAX = 10 * 1024 * 1024
+# GitLab notes the activity in a project once an hour at most.
+ACTIVITY_NOTED_AFTER = timedelta(minutes=65)
 
 
 class GitLabConfig(BaseModel):
@@ -96,6 +101,26 @@ def _is_read(file: Record) -> bool:
     )
 
 
+def _version_of(project: Record) -> str | None:
+    """Return none while a push may yet come that does not show in the project.
+
+    https://gitlab.com/gitlab-org/gitlab/-/issues/16729
+    """
+    at = moment_of(project.get("last_activity_at"))
+    is_settled = at is None or datetime.now(UTC) - at > ACTIVITY_NOTED_AFTER
+    return digest_of(project) if is_settled else None
+
+
+def _address_on(branch: str) -> Value:
+    """Return what finds the page of a file on a branch."""
+
+    def find_address(file: Record) -> str:
+        site = line_of(find(file, "_parent.web_url"))
+        return f"{site}/-/blob/{quote(branch)}/{quote(line_of(file.get('path')))}"
+
+    return find_address
+
+
 _LINK = NextUrl(size_param="per_page")
 _PROJECT: dict[str, Any] = {
     "name": "project",
@@ -103,6 +128,7 @@ _PROJECT: dict[str, Any] = {
     "text": ("description", "topics"),
     "url": "web_url",
     "updated": "last_activity_at",
+    "version": _version_of,
     "created": "created_at",
     "metadata": {"visibility": "visibility", "archived": "archived", "stars": "star_count"},
 }
@@ -173,7 +199,7 @@ class GitLabSource(RestSource[GitLabConfig, GitLabCredentials]):
             file_name="path",
             title="path",
             text="_content",
-            url="{_parent.web_url}/-/blob/HEAD/{path}",
+            url=_address_on("HEAD"),
             breadcrumbs=("_parent.path_with_namespace",),
             metadata={"path": "path"},
         ),
@@ -203,8 +229,11 @@ class GitLabSource(RestSource[GitLabConfig, GitLabCredentials]):
         )
 
     def table(self) -> tuple[Stream, ...]:
-        """Return the streams, of one project if only that is wanted."""
-        if self.config.project_id is None:
-            return self.streams
-        one = Stream(**_PROJECT, path="/projects/{config.project_id}", paging=Single(one=True))
-        return (one, *self.streams[1:])
+        """Return the streams, of one project or one branch if only that is wanted."""
+        projects, files, *others = self.streams
+        if self.config.project_id is not None:
+            path = "/projects/{config.project_id}"
+            projects = Stream(**_PROJECT, path=path, paging=Single(one=True))
+        if self.config.branch is not None:
+            files = files.model_copy(update={"url": _address_on(self.config.branch)})
+        return (projects, files, *others)
