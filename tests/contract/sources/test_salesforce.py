@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import pytest
 from pydantic import ValidationError
 
-from tests.support.sources.salesforce import FakeSalesforce, account, case, error
+from tests.support.sources.salesforce import FakeSalesforce, account, case, error, record
 from tests.support.sources.service_cases import CaseMaker
 from weft.domain.base import Json
 from weft.domain.entities import Entity
@@ -212,3 +212,16 @@ def test_org_is_found_by_its_usual_addresses(given: str) -> None:
 def test_token_goes_to_no_host_but_the_orgs(given: str) -> None:
     with pytest.raises(ValidationError):
         SalesforceConfig.model_validate({"instance_url": given})
+
+
+@pytest.mark.anyio
+async def test_old_activities_are_read_that_salesforce_has_archived(org: FakeSalesforce) -> None:
+    org.records["Task"] = [record("Task", 1, Subject="Call", IsArchived=True)]
+    org.records["Event"] = [record("Event", 1, Subject="Tea", IsArchived=True)]
+    async with serve(org) as site:
+        activities = make_case(site)
+        events = await events_of(activities.make())
+        org.records["Task"][0] = record("Task", 1, 9, Subject="Called", IsArchived=True)
+        changed = await events_of(activities.make(), last_cursor(events))
+    assert {"Call", "Tea"} <= {e.title for e in entities(events).values()}
+    assert "Called" in {e.title for e in entities(changed).values()}

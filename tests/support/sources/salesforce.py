@@ -107,8 +107,12 @@ class FakeSalesforce:
         if sobject in self.hidden:
             return error("INVALID_TYPE", 400)
         wants_deleted = "IsDeleted = true" in where
-        assert wants_deleted == with_deleted
+        assert with_deleted or not wants_deleted
+        assert "IsDeleted" in where or not with_deleted
         records = (self.deleted if wants_deleted else self.records).get(sobject, [])
+        if not with_deleted:
+            # query() leaves archived records out.
+            records = [each for each in records if not each.get("IsArchived")]
         since = _SINCE.search(where)
         if since:
             start = datetime.fromisoformat(since[1])

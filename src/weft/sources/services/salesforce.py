@@ -76,6 +76,11 @@ def _fields(names: tuple[str, ...]) -> Value:
     return find_all
 
 
+def _order(select: str, where: list[str]) -> str:
+    conditions = f" WHERE {' AND '.join(where)}" if where else ""
+    return f"{select}{conditions} ORDER BY Id"
+
+
 def _kind(
     name: str,
     sobject: str,
@@ -84,25 +89,28 @@ def _kind(
     *,
     related: tuple[str, ...] = ("Owner.Name",),
     facts: tuple[str, ...] = (),
+    is_archived: bool = False,
     **more: Any,
 ) -> tuple[Stream, Stream]:
     """Return the rows of one object: its records, and those in the recycle bin.
 
-    FIELDS(STANDARD) are those of the standard fields that the user may see.
+    FIELDS(STANDARD) are those of the standard fields that the user may see. ``is_archived``:
+    Salesforce archives old ones, and then shows them in queryAll only.
     """
     select = f"SELECT {', '.join(('FIELDS(STANDARD)', *related))} FROM {sobject}"  # noqa: S608 (constants)
+    where = ["IsDeleted = false"] if is_archived else []
     bin_ = f"SELECT Id, SystemModstamp FROM {sobject} WHERE IsDeleted = true"  # noqa: S608
     pages = NextUrl(at="nextRecordsUrl", last="done", total="totalSize")
     records = Stream(
         name=name,
-        path=f"{_API}/query",
-        params={"q": f"{select} ORDER BY Id"},
+        path=f"{_API}/{'queryAll' if is_archived else 'query'}",
+        params={"q": _order(select, where)},
         records="records",
         paging=pages,
         key="Id",
         since=Since(
             param="q",
-            template=f"{select} WHERE SystemModstamp >= {{since}} ORDER BY Id",
+            template=_order(select, [*where, "SystemModstamp >= {since}"]),
             overlap=_OVERLAP,
         ),
         item=f"{_API}/sobjects/{sobject}/{{key}}?fields=Id",
@@ -198,6 +206,7 @@ _STREAMS = (
         ("Subject", "Status", "Priority", "ActivityDate", "Description"),
         related=("Who.Name", "What.Name", "Owner.Name"),
         facts=("Status", "Priority", "ActivityDate"),
+        is_archived=True,
     ),
     *_kind(
         "event",
@@ -206,6 +215,7 @@ _STREAMS = (
         ("Subject", "Location", "StartDateTime", "EndDateTime", "Description"),
         related=("Who.Name", "What.Name", "Owner.Name"),
         facts=("Location", "StartDateTime"),
+        is_archived=True,
     ),
 )  # fmt: skip
 
