@@ -35,6 +35,7 @@ PAGE_BYTES_MAX = 5 * 1024 * 1024
 DOCUMENT_BYTES_MAX = 20 * 1024 * 1024
 
 NEEDS_SCRIPT = "it needs JavaScript, which is not run"
+NO_TEXT = "it has no text and no title"
 
 # A login or maintenance page in place of all others is reached in these ways.
 _FOR_NOW = frozenset({302, 303, 307})
@@ -229,9 +230,9 @@ class PageReader:
             return _unread(address, str(error))
         except SourceUnavailable as error:
             return PageResult(address, Failed(address, error.message), unread=True)
-        if page.needs_script:
-            shell = _unread(address, NEEDS_SCRIPT)
-            shell.links, shell.is_shell = page.links, True
+        if page.needs_script or not (page.text.strip() or page.title):
+            shell = _unread(address, NEEDS_SCRIPT if page.needs_script else NO_TEXT)
+            shell.links, shell.is_shell = page.links, page.needs_script
             return shell
         text_digest = digest_text(page.text)
         stated = page.canonical or _canonical_of(response, url)

@@ -95,7 +95,7 @@ async def test_home_page_that_all_pages_name_does_not_stand_for_them(http: HttpF
         {"/b": canonical("/old/b") + "<p>b", "/old/b": "<p>b"},
         {"/b": canonical("/more") + "<p>b", "/more": canonical("/b") + "<p>b"},
         {"/b": canonical("http://[") + "<p>b"},
-        {"/b": canonical("/empty"), "/empty": ""},
+        {"/b": canonical("/empty") + "<title>b</title>", "/empty": ""},
     ],
     ids=lambda pages: next(iter(pages.values()))[:60],
 )

@@ -296,6 +296,18 @@ async def test_page_that_needs_javascript_is_told_and_never_replaces_a_stored_on
         assert at.paths(events) == ["/"]
 
 
+async def test_empty_answer_is_told_and_empties_no_stored_page(http: HttpFactory) -> None:
+    pages = {"/": links("/new", "/old"), "/new": "", "/old": "text"}
+    async with serve_website(http, pages) as at:
+        events = await at.fetch()
+        assert at.paths(events, Skipped) == ["/new"]
+        assert not is_incomplete(events)
+        at.pages["/old"] = ""
+        events = await at.fetch()
+        assert at.paths(events, Failed) == ["/old"]
+        assert "no text" in next(event.reason for event in events if isinstance(event, Failed))
+
+
 async def test_check_says_what_a_page_needs_and_offers(http: HttpFactory) -> None:
     feed = '<link rel="alternate" type="application/atom+xml" href="/feed">'
     async with serve_website(http, {"/": SHELL, "/blog": f"{feed}<p>Posts"}) as at:
