@@ -36,22 +36,22 @@ class GuardedStream:
 
     async def connect(self, port: int, backend: GuardedBackend) -> None:
         """Open the connection."""
-        with self._mapped_errors():
+        with self._map_errors():
             self._stream = await backend.connect_tcp(self._host, port, CONNECT_SECONDS)
 
     async def start_tls(self) -> None:
         """Encrypt what follows, once the certificate has proved to be that of the host."""
-        with self._mapped_errors():
+        with self._map_errors():
             self._stream = await self._stream.start_tls(tls_context(), self._host, CONNECT_SECONDS)
 
     async def read(self) -> bytes:
         """Return what came; nothing at the end."""
-        with self._mapped_errors():
+        with self._map_errors():
             return await self._stream.read(_CHUNK_BYTES, READ_SECONDS)
 
     async def write(self, data: bytes) -> None:
         """Send all of it."""
-        with self._mapped_errors():
+        with self._map_errors():
             await self._stream.write(data, READ_SECONDS)
 
     async def aclose(self) -> None:
@@ -59,7 +59,7 @@ class GuardedStream:
         await self._stream.aclose()
 
     @contextmanager
-    def _mapped_errors(self) -> Generator[None]:
+    def _map_errors(self) -> Generator[None]:
         try:
             yield
         except HTTPCORE_ERRORS as error:

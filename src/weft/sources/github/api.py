@@ -1,7 +1,7 @@
 """GitHub's REST API as the `github` source needs it: errors, rate limits, trees, comparisons."""
 
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, TypeVarTuple
 from urllib.parse import quote, urlsplit
@@ -16,7 +16,7 @@ from weft.errors import (
     SourceMisconfigured,
     SourceUnavailable,
 )
-from weft.net.client import next_page_url
+from weft.net.client import Sleep, next_page_url
 from weft.net.dates import parse_http_date
 from weft.net.errors import raise_for_status, status_error
 from weft.net.retry import retry_after_seconds
@@ -49,7 +49,6 @@ _REPOSITORY = (
     *("topics", "language", "private", "archived"),
 )
 
-Sleep = Callable[[float], Awaitable[object]]
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 

@@ -21,6 +21,7 @@ from weft.domain.base import Json
 from weft.domain.connections import AuthMethod
 from weft.domain.entities import Entity
 from weft.errors import CursorExpired, RateLimited, WeftError
+from weft.net.client import Sleep
 from weft.sources.base import (
     Checkpoint,
     Complete,
@@ -40,7 +41,6 @@ from weft.sources.github.api import (
     Branch,
     CommitFiles,
     GitHubApi,
-    Sleep,
     rate_limit_seconds,
     site_of,
 )

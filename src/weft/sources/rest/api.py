@@ -1,7 +1,7 @@
 """Asks a service: paced, heeding its own ways to say "wait" and "no", and believing only JSON."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, Protocol, TypeVar, cast
 
 import anyio
@@ -9,13 +9,12 @@ import httpx
 
 from weft.document.child import run_parser
 from weft.errors import RateLimited, SourceMisconfigured, SourceUnavailable, WeftError
+from weft.net.client import Sleep
 from weft.net.dates import parse_http_date
 from weft.net.errors import decode_json, raise_for_status
-from weft.net.retry import retry_after_seconds
 from weft.net.transport import MAX_BYTES, REPEATABLE, host_of, origin_of
 from weft.sources.rest.table import Budget
 
-Sleep = Callable[[float], Awaitable[object]]
 T = TypeVar("T")
 
 LONGEST_WAIT_S: Final = 60.0
@@ -203,19 +202,6 @@ def raise_for_status_of(response: httpx.Response, what: str) -> None:
         if response.status_code in (404, 410):
             raise Missing(error.message) from None
         raise
-
-
-def wait_for_reset(response: httpx.Response, remaining: str, reset: str) -> RateLimited | None:
-    """Return the error of a used-up quota, if these headers say so; ``reset`` is a POSIX time."""
-    asked = retry_after_seconds(response, now=None)
-    until = response.headers.get(reset, "")
-    if asked is None and response.headers.get(remaining) == "0" and until.isdecimal():
-        # A second more, since both times are cut to whole seconds, and by the server's own clock.
-        told = parse_http_date(response.headers.get("date", "")) or datetime.now(UTC)
-        asked = max(0.0, float(until[:12]) - told.timestamp()) + 1
-    if asked is None:
-        return None
-    return RateLimited(f"The quota is used up for {asked:.0f} seconds.", retry_after=asked)
 
 
 def find_graphql_error(answer: object) -> WeftError | None:

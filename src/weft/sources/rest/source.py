@@ -16,8 +16,9 @@ from pydantic import BaseModel, SecretStr
 
 from weft.domain.base import Json
 from weft.errors import SourceMisconfigured, WeftError
+from weft.net.client import Sleep
 from weft.sources.base import ConfigT, CredentialsT, Event, Source
-from weft.sources.rest.api import Api, Sleep
+from weft.sources.rest.api import Api
 from weft.sources.rest.checks import names_of
 from weft.sources.rest.listing import Listing
 from weft.sources.rest.paging import read_pages

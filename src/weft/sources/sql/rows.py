@@ -55,7 +55,7 @@ class RowReader:
 
     @property
     def empty_key_id(self) -> str:
-        """What stands for the rows that have no id."""
+        """The id that stands for all rows without one."""
         return quote(self._table.label, safe='. "')
 
     def id_of(self, row: Row) -> str | None:

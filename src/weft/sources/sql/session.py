@@ -57,7 +57,7 @@ class Session:
         warnings.filterwarnings("ignore", category=SAWarning)
         link = open_link()
         self._link, self._dialect = link, link.dialect
-        with self._closing_on_error():
+        with self._close_on_error():
             if self._is_over:
                 raise SourceUnavailable("The sync ended meanwhile.")
             driver = {"postgresql": "psycopg", "mysql": "pymysql", "sqlite": "pysqlite"}
@@ -157,7 +157,7 @@ class Session:
         return self._connection
 
     @contextmanager
-    def _closing_on_error(self) -> Generator[None]:
+    def _close_on_error(self) -> Generator[None]:
         try:
             yield
         except BaseException:
