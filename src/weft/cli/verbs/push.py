@@ -201,7 +201,7 @@ async def _read_folder(
     async with aclosing(source.fetch(None)) as events:
         async for event in events:
             if isinstance(event, Entity):
-                yield _pushed(event)
+                yield _to_pushed(event)
             elif isinstance(event, Skipped | Failed):
                 say(plain(f"Left out {event.id}: {event.reason}"))
             if isinstance(event, Failed | Incomplete) and strict:
@@ -211,7 +211,7 @@ async def _read_folder(
                 )
 
 
-def _pushed(entity: Entity) -> PushedEntity:
+def _to_pushed(entity: Entity) -> PushedEntity:
     return PushedEntity(
         id=entity.id,
         title=entity.title[:TITLE_MAX_CHARS],

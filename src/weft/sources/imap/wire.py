@@ -55,7 +55,7 @@ class Conversation:
 
     async def read_greeting(self) -> bytes:
         """Return the line that the server begins with."""
-        with _limited():
+        with _limit_time():
             return (await self._read_response(0))[0]
 
     async def run(
@@ -74,7 +74,7 @@ class Conversation:
         self._number += 1
         self._room = ANSWER_BYTES_MAX + literal_max
         tag = b"w%d" % self._number
-        with _limited():
+        with _limit_time():
             await self._stream.write(b"%b %b\r\n" % (tag, command))
             for _ in range(LINES_MAX):
                 parts = await self._read_response(literal_max)
@@ -147,7 +147,7 @@ class Conversation:
 
 
 @contextmanager
-def _limited() -> Generator[None]:
+def _limit_time() -> Generator[None]:
     try:
         with anyio.fail_after(COMMAND_SECONDS):
             yield

@@ -104,8 +104,8 @@ def _show(watch: PatternWatch, parts: Parts) -> None:
         watch.see(parts)
 
 
-def shown(key: bytes) -> str:
-    """Return a key as it is shown: on one line."""
+def show_key(key: bytes) -> str:
+    """Return a key on one line."""
     return clean_line(key.decode(errors="replace"))
 
 

@@ -79,7 +79,7 @@ class ServiceAccount:
         async with self._http() as client:
             response = await client.post(url, data={"grant_type": GRANT, "assertion": assertion})
         if response.status_code in {400, 401, 403}:
-            raise _refused("Google refused the key of the service account.")
+            raise _refusal("Google refused the key of the service account.")
         raise_for_status(response, "an access token")
         answer = decode_json(response.content, "an access token")
         fields = cast("dict[str, Any]", answer) if isinstance(answer, dict) else {}
@@ -110,7 +110,7 @@ class ServiceAccount:
             key = RSAKey.import_key(fields["private_key"])
             return url, jwt.encode({"alg": "RS256"}, claims, key)
         except (ValueError, TypeError, JoseError):
-            raise _refused("The key of the service account cannot be used.") from None
+            raise _refusal("The key of the service account cannot be used.") from None
 
 
 class GcsStore(Store):
@@ -152,7 +152,7 @@ class GcsStore(Store):
         if response.status_code == 404 and what == BUCKET:
             return no_such_bucket()
         if response.status_code == 401:
-            return _refused("Google refused the access token of the service account.")
+            return _refusal("Google refused the access token of the service account.")
         if response.status_code == 403:
             return AccessDenied(
                 f"Access to {what} is denied (HTTP 403).",
@@ -184,7 +184,7 @@ def _read_item(item: Any) -> Listed:
     return Listed(key, int(size[:18]), read_moment(updated), generation, digest)
 
 
-def _refused(text: str) -> AuthenticationFailed:
+def _refusal(text: str) -> AuthenticationFailed:
     return AuthenticationFailed(
         text,
         hint="It may be deleted or disabled: make a new key, and give its whole file.",

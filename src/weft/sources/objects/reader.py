@@ -15,7 +15,7 @@ from weft.domain.base import Json
 from weft.domain.entities import Entity
 from weft.errors import SourceUnavailable
 from weft.sources.base import Event, Skipped, Unchanged
-from weft.sources.objects.choose import id_of, shown
+from weft.sources.objects.choose import id_of, show_key
 from weft.sources.objects.config import ObjectsConfig
 from weft.sources.objects.store import Listed, Store, quote_key, read_tag
 
@@ -43,7 +43,7 @@ class ObjectReader:
         limit = self._limit_of(listed)
         if listed.size > limit:
             return Skipped(id_of(listed.key), f"larger than {limit} bytes")
-        if PurePosixPath(shown(listed.key)).suffix.lower() in BINARY_SUFFIXES:
+        if PurePosixPath(show_key(listed.key)).suffix.lower() in BINARY_SUFFIXES:
             return Skipped(id_of(listed.key), "not a text file")
         if listed.is_archived:
             return Skipped(id_of(listed.key), "archived: it can be read once it is restored")
@@ -57,7 +57,7 @@ class ObjectReader:
             raise SourceUnavailable("It changed while it was read, or something else came.")
         if len(response.content) > self._limit_of(listed):
             return Skipped(id_of(listed.key), "larger than it says")
-        path = shown(listed.key)
+        path = show_key(listed.key)
         try:
             document = await read(path, response.content)
         except Unreadable as error:
@@ -81,7 +81,7 @@ class ObjectReader:
 
     def _limit_of(self, listed: Listed) -> int:
         config = self._config
-        is_long = is_document(shown(listed.key))
+        is_long = is_document(show_key(listed.key))
         return config.max_document_size if is_long else config.max_file_size
 
 

@@ -82,7 +82,7 @@ class Api:
             return await self._client.request(
                 method,
                 self.root + path if path.startswith("/") else path,
-                params=_shown(params),
+                params=_write_params(params),
                 json=body,
                 extensions={REPEATABLE: True},
             )
@@ -128,7 +128,7 @@ class Api:
         async def send() -> httpx.Response:
             return await self._client.get(
                 self.root + path if path.startswith("/") else path,
-                params=_shown(params),
+                params=_write_params(params),
                 extensions=extensions,
             )
 
@@ -212,7 +212,7 @@ def find_graphql_error(answer: object) -> WeftError | None:
     return SourceUnavailable("The service answered the query with an error.")
 
 
-def _shown(params: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def _write_params(params: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """Write parameters as JSON would write them, and leave out those without a value.
 
     None, where there are none: an empty object would take those away that the address has.

@@ -123,7 +123,9 @@ class BoundStream:
         """Return the record's key. Raises SourceUnavailable if it has none."""
         parts = [_key_part_of(get(record)) for get in self._keys]
         if not all(parts):
-            raise unexpected_answer(f"'{self.name}'", f"{_shown(self.row.key)} is no key of each")
+            raise unexpected_answer(
+                f"'{self.name}'", f"{_show_value(self.row.key)} is no key of each"
+            )
         if len(parts) == 1:
             return parts[0]
         return "/".join(part.replace("/", "%2F") for part in parts)
@@ -340,7 +342,7 @@ def _key_part_of(value: object) -> str:
     return text if len(text) <= KEY_CHARS_MAX else ""
 
 
-def _shown(value: Value | tuple[Value, ...]) -> str:
+def _show_value(value: Value | tuple[Value, ...]) -> str:
     """Return a value as errors name it."""
     return " and ".join(f"'{each}'" if isinstance(each, str) else "it" for each in _all_of(value))
 

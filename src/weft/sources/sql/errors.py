@@ -66,7 +66,7 @@ def explain(error: Exception, what: str, field: str) -> WeftError:
         return _explain_mysql(cause, what, field)
     if module == "sqlite3":
         return _explain_sqlite(cause, what, field)
-    return _unavailable()
+    return _outage()
 
 
 def _explain_postgresql(error: Any, what: str, field: str) -> WeftError:
@@ -78,18 +78,18 @@ def _explain_postgresql(error: Any, what: str, field: str) -> WeftError:
     if state == "3D000":
         return SourceMisconfigured(_NO_DATABASE, field="url")
     if state == "42501":
-        return _denied(what, field)
+        return _denial(what, field)
     if state in {"25006", "0A000", "25001"} and field == "query":
-        return _refused_query(f"refuses it ({state})")
+        return _query_refusal(f"refuses it ({state})")
     if state == "08P01" and field == "query":
         # The query has a parameter, such as $1, which nobody gives.
-        return _wrong(what, field, state, None)
+        return _misconfiguration(what, field, state, None)
     if state == "57014":
-        return _too_slow(what)
+        return _timeout(what)
     if state[:2] in {"42", "22", "26", "21", "0A", "25", "2F", "38", "39", "P0"}:
         place = getattr(getattr(error, "diag", None), "statement_position", None)
-        return _wrong(what, field, state, place)
-    return _unavailable()
+        return _misconfiguration(what, field, state, place)
+    return _outage()
 
 
 def _explain_refusal(text: str) -> WeftError:
@@ -102,7 +102,7 @@ def _explain_refusal(text: str) -> WeftError:
         return AuthenticationFailed(_SERVER_AUTH)
     if _TLS_WORDS.search(text):
         return no_tls()
-    return _unavailable()
+    return _outage()
 
 
 def _explain_mysql(error: Any, what: str, field: str) -> WeftError:
@@ -110,18 +110,18 @@ def _explain_mysql(error: Any, what: str, field: str) -> WeftError:
     if code in _MYSQL_AUTH:
         return AuthenticationFailed(_SERVER_AUTH)
     if code in _MYSQL_DENIED:
-        return _denied(what, field)
+        return _denial(what, field)
     if code == 1049:
         return SourceMisconfigured(_NO_DATABASE, field="url")
     if code in _MYSQL_WRITES:
-        return _refused_query(f"refuses it ({code})") if field == "query" else _unavailable()
+        return _query_refusal(f"refuses it ({code})") if field == "query" else _outage()
     if code in _MYSQL_TLS or (code == 2003 and _TLS_WORDS.search(str(error))):
         return no_tls()
     if code in {1969, 3024}:
-        return _too_slow(what)
+        return _timeout(what)
     if code in _MYSQL_BUSY or _MYSQL_PROTOCOL <= code < 3000 or not code:
-        return _unavailable()
-    return _wrong(what, field, str(code), None)
+        return _outage()
+    return _misconfiguration(what, field, str(code), None)
 
 
 def _explain_sqlite(error: Any, what: str, field: str) -> WeftError:
@@ -131,11 +131,11 @@ def _explain_sqlite(error: Any, what: str, field: str) -> WeftError:
             f"{what[:1].upper()}{what[1:]} would do more than read.", field=field
         )
     if name.startswith(("SQLITE_NOTADB", "SQLITE_CORRUPT")):
-        return _broken()
+        return _broken_file()
     if name.startswith("SQLITE_TOOBIG"):
         return SourceMisconfigured(f"{what} has a value of more than 64 MiB.", field=field)
     if name.startswith("SQLITE_INTERRUPT"):
-        return _too_slow(what)
+        return _timeout(what)
     if name.startswith(("SQLITE_CANTOPEN", "SQLITE_PERM")):
         return AccessDenied(
             "The database file cannot be opened for reading.",
@@ -143,7 +143,7 @@ def _explain_sqlite(error: Any, what: str, field: str) -> WeftError:
             hint="The server's user must be able to read it and, in WAL mode, to write its folder.",
         )
     if name in {"SQLITE_ERROR", "SQLITE_MISMATCH", "SQLITE_RANGE"} or not name:
-        return _wrong(what, field, name or type(error).__name__, None)
+        return _misconfiguration(what, field, name or type(error).__name__, None)
     return SourceUnavailable(
         "The database file is busy or cannot be read at the moment.",
         hint="Try again when no other program changes it.",
@@ -160,7 +160,7 @@ def no_tls() -> SourceMisconfigured:
     )
 
 
-def _denied(what: str, field: str) -> AccessDenied:
+def _denial(what: str, field: str) -> AccessDenied:
     return AccessDenied(
         f"The database user may not read {what}.",
         field=field,
@@ -168,7 +168,7 @@ def _denied(what: str, field: str) -> AccessDenied:
     )
 
 
-def _wrong(what: str, field: str, code: str, place: str | None) -> SourceMisconfigured:
+def _misconfiguration(what: str, field: str, code: str, place: str | None) -> SourceMisconfigured:
     where = f", near character {place} of the statement" if place and place.isdigit() else ""
     return SourceMisconfigured(
         f"The database cannot read {what} (error {code}{where}).",
@@ -179,17 +179,17 @@ def _wrong(what: str, field: str, code: str, place: str | None) -> SourceMisconf
     )
 
 
-def _refused_query(reason: str) -> SourceMisconfigured:
+def _query_refusal(reason: str) -> SourceMisconfigured:
     return SourceMisconfigured(f"The database {reason}. {READ_ONLY}", field="query")
 
 
-def _too_slow(what: str) -> SourceUnavailable:
+def _timeout(what: str) -> SourceUnavailable:
     return SourceUnavailable(f"The database took too long to read {what}.")
 
 
-def _broken() -> SourceMisconfigured:
+def _broken_file() -> SourceMisconfigured:
     return SourceMisconfigured("The file is no SQLite database, or it is damaged.", field="path")
 
 
-def _unavailable() -> SourceUnavailable:
+def _outage() -> SourceUnavailable:
     return SourceUnavailable("The database did not answer, or ended the connection.")
