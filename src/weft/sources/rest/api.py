@@ -1,11 +1,14 @@
 """Asks a service: paced, heeding its own ways to say "wait" and "no", and believing only JSON."""
 
-from collections.abc import Awaitable, Callable, Mapping
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final, Protocol, TypeVar, cast
+from urllib.parse import quote
 
 import anyio
 import httpx
+from pydantic import JsonValue
 
 from weft.document.child import run_parser
 from weft.errors import RateLimited, SourceMisconfigured, SourceUnavailable, WeftError
@@ -54,6 +57,7 @@ class Api:
         *,
         is_open: bool = False,
     ) -> None:
+        self._secrets: set[str] = set()
         self._is_open = is_open
         self._client = client
         self._service = service
@@ -63,6 +67,16 @@ class Api:
         """When the first answer came, by the service's own clock, if it tells."""
         self.largest: dict[str, int] = {}
         """How many records the largest page had that was not the last, by the listing's name."""
+
+    def keep_secret(self, secrets: Iterable[str]) -> None:
+        """Note what no cursor may hold: some services put tokens into the addresses of pages."""
+        for secret in filter(None, secrets):
+            self._secrets |= {secret, quote(secret, safe="", errors="replace")}
+
+    def shows_secret(self, value: JsonValue) -> bool:
+        """Return whether a credential can be read in a value that the service named."""
+        shown = json.dumps(value)
+        return any(secret in shown for secret in self._secrets)
 
     async def ask(
         self,

@@ -113,6 +113,11 @@ class Listing:
         missing = missing[:MISSING_MAX]
         return await Absence(self._source, self._api, self._roots, missing, self._lacking).judge()
 
+    def _may_save(self, place: JsonValue) -> bool:
+        """Return whether the listing may go on there later: a cursor may hold no secret."""
+        is_good = place is not None and self._whole and self._sound
+        return is_good and not self._api.shows_secret(place)
+
     def _checkpoint(self) -> Checkpoint:
         # A change during the listing has the time of the service's clock, which may be behind.
         clocks = [at for at in (self._cursor.began, self._api.began) if at]
@@ -169,7 +174,7 @@ class Listing:
                 yield Incomplete(gap)
             if is_older:
                 return
-            if parent is None and page.following is not None and self._whole and self._sound:
+            if parent is None and self._may_save(page.following):
                 self._cursor.at_page = page.following
                 yield self._checkpoint()
 

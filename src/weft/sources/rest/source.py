@@ -139,6 +139,10 @@ class RestSource(Source[ConfigT, CredentialsT]):
         ) as client:
             is_open = not headers and auth is None
             self.api = Api(client, self, self.budget, type(self).sleep, is_open=is_open)
+            given = vars(self.credentials).values()
+            self.api.keep_secret(
+                each.get_secret_value() for each in given if isinstance(each, SecretStr)
+            )
             yield
 
     def _authenticate(self) -> tuple[dict[str, str], httpx.Auth | None]:

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from weft.domain.entities import Entity
 from weft.errors import SourceMisconfigured, SourceUnavailable
 from weft.net.client import http_factory
-from weft.sources.base import Complete, Event, Incomplete, SourceContext
+from weft.sources.base import Checkpoint, Complete, Event, Incomplete, SourceContext
 from weft.sources.rest.rest_api import RestApiConfig, RestApiCredentials, RestApiSource
 from weft.testing.scripted_http import HttpReply, HttpRequest, as_json, redirect, serve
 from weft.testing.source_contract import events_of, last_cursor
@@ -232,3 +232,19 @@ async def test_path_with_an_empty_part_is_not_asked_for() -> None:
         with pytest.raises(SourceUnavailable, match=r"no '_parent\.idd'"):
             await events_of(make({"base_url": site.url, "streams": [NOTES, child]}))
     assert site.targets == ["/notes"]
+
+
+@pytest.mark.parametrize(("token", "is_saved"), [("s/1 t", False), ("other", True)])
+async def test_address_that_shows_a_credential_is_not_kept(token: str, is_saved: bool) -> None:
+    def handle(request: HttpRequest) -> HttpReply:
+        page = int(request.query.get("page", 1))
+        following = f"?page={page + 1}&access_token=s%2F1%20t" if page < 3 else None
+        return as_json({"items": [{"id": page}], "next": following})
+
+    row = NOTES | {"paging": {"kind": "next_url", "at": "next"}}
+    async with serve(handle) as site:
+        definition = {"base_url": site.url, "auth": "bearer", "streams": [row]}
+        events = await events_of(make(definition, RestApiCredentials(token=SecretStr(token))))
+    assert len(entities_in(events)) == 3
+    saved = [event.cursor for event in events if isinstance(event, Checkpoint)]
+    assert ("access_token" in json.dumps(saved)) is is_saved
