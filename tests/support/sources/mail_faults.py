@@ -75,6 +75,10 @@ class MailFaults(ListingFaults):
     _records: bool = False
     _fault: Fault | None = None
     _hit: bool = False
+    # The loop itself holds no task whose client has gone while the server is still to answer.
+    _open: set[asyncio.Task[object] | None] = field(
+        default_factory=set[asyncio.Task[object] | None]
+    )
 
     @asynccontextmanager
     async def record(self, context: SourceContext) -> AsyncGenerator[SourceContext]:
@@ -118,6 +122,7 @@ class MailFaults(ListingFaults):
 
     async def handle(self, reader: StreamReader, writer: StreamWriter) -> None:
         """Stand between a client and the server for one connection."""
+        self._open.add(asyncio.current_task())
         inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", self.upstream)
         try:
             await _pass_on(writer, self.spoil(0, [await inner_reader.readline()], b""))
@@ -134,6 +139,13 @@ class MailFaults(ListingFaults):
             writer.close()
             with suppress(ConnectionError):
                 await writer.wait_closed()
+            self._open.discard(asyncio.current_task())
+
+    async def end(self) -> None:
+        """End all connections."""
+        for task in filter(None, [*self._open]):
+            task.cancel()
+            await asyncio.wait([task])
 
 
 @asynccontextmanager
@@ -144,6 +156,7 @@ async def stand_before(upstream: int) -> AsyncGenerator[MailFaults]:
     faults.port = server.sockets[0].getsockname()[1]
     async with server:
         yield faults
+        await faults.end()
 
 
 async def _pass_on(writer: StreamWriter, answer: bytes) -> None:
