@@ -29,7 +29,7 @@ _SILENT: Final = logging.Logger("silent", logging.CRITICAL + 1)
 # Longer than the database itself may take for a page, so that it is the one to say so.
 _WAIT_SECONDS: Final = STATEMENT_SECONDS + 30
 _CLOSE_SECONDS: Final = 1.0
-_FIRST_ROWS: Final = 50
+_GROWTH: Final = 4
 _MAX_ROWS: Final = 1_000
 _PAGE_CHARS: Final = 2_000_000
 
@@ -224,10 +224,13 @@ async def open_session() -> AsyncGenerator[tuple[Session, SessionRunner]]:
 
 
 def next_size(rows: Sequence[Sequence[Any]]) -> int:
-    """Return how many rows to ask for next, so that a page is about as long as _PAGE_CHARS."""
+    """Return how many rows to ask for after these, so that a page is about _PAGE_CHARS long.
+
+    The longest row decides, and pages grow step by step: a row may have many megabytes.
+    """
     if not rows:
-        return _FIRST_ROWS
-    chars = sum(
-        len(value) if isinstance(value, str | bytes) else 8 for row in rows for value in row
+        return 1
+    longest = max(
+        sum(len(value) if isinstance(value, str | bytes) else 8 for value in row) for row in rows
     )
-    return max(1, min(_MAX_ROWS, _PAGE_CHARS * len(rows) // max(1, chars)))
+    return max(1, min(_MAX_ROWS, _GROWTH * len(rows), _PAGE_CHARS // max(1, longest)))

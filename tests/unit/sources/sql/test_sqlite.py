@@ -13,6 +13,7 @@ from weft.errors import ConnectionFault, NotPermitted, SourceMisconfigured, Sour
 from weft.sources.base import Complete, Event, Skipped
 from weft.sources.sql import connect, sqlite
 from weft.sources.sql.config import SqlConfig, SqlCredentials
+from weft.sources.sql.session import Session
 from weft.sources.sql.source import SqlSource
 from weft.testing.source_contract import events_of, last_cursor, offline_context
 
@@ -186,6 +187,27 @@ async def test_long_row_is_skipped_and_told(shop: Shop) -> None:
     assert [event.id for event in events if isinstance(event, Entity)] == ["t/1"]
     (skipped,) = [event for event in events if isinstance(event, Skipped)]
     assert (skipped.id, skipped.reason) == ("t/2", "longer than 100 characters")
+
+
+async def test_long_values_are_fetched_a_few_at_a_time(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.run("create table t (id integer primary key)")
+    fetched: list[int] = []
+    fetch_page = Session.fetch_page
+
+    def count(self: Session, result: Any, size: int) -> Any:
+        rows = fetch_page(self, result, size)
+        fetched.append(sum(len(value) for row in rows for value in row if isinstance(value, str)))
+        return rows
+
+    monkeypatch.setattr(Session, "fetch_page", count)
+    numbers = "with recursive n(id) as (select 1 union all select id + 1 from n where id < 60)"
+    await shop.read(
+        query=f"{numbers} select id, printf('%.*c', 2000000, 'x') from n", id_column="id"
+    )
+    assert sum(fetched) == 60 * 2_000_000
+    assert max(fetched) <= 4_000_000
 
 
 async def test_query_is_read(shop: Shop) -> None:
