@@ -157,7 +157,8 @@ def _read_lines(file: IO[str]) -> Iterable[Item]:
             number += 1
             if len(line) == LINE_MAX_CHARS:
                 _refuse(number, f"it is longer than {LINE_MAX_CHARS:,} characters")
-            if line.strip():
+            # Programs on Windows begin a file so.
+            if line := line.strip().removeprefix("\ufeff"):
                 yield _parse(line, number)
     except UnicodeDecodeError:
         _refuse(number + 1, "it is not UTF-8")
