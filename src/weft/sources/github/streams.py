@@ -1,11 +1,11 @@
 """Issues, releases and discussions of a repository on GitHub, as streams of the REST kit."""
 
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from weft.sources.rest.comments import has_all, read_comments, show_comment, version_of
 from weft.sources.rest.paging import Asked
 from weft.sources.rest.table import NextUrl, Record, Since, Stream, Token
-from weft.sources.rest.values import find, line_of
+from weft.sources.rest.values import find, line_of, records_of
 
 _LINK: Final = NextUrl(size_param="per_page")
 _DISCUSSIONS: Final = """
@@ -48,7 +48,7 @@ async def load_comments(source: Any, issue: Record) -> Record | None:
 
 def find_said(discussion: Record) -> str:
     """Return the comments of a discussion with their replies, and what was left out of them."""
-    nodes = _nodes_of(find(discussion, "comments.nodes"))
+    nodes = records_of(find(discussion, "comments.nodes"))
     answer = find(discussion, "answer.id")
     said: list[str] = []
     for each in nodes:
@@ -56,17 +56,12 @@ def find_said(discussion: Record) -> str:
         said.append(
             ("Answer: " if is_answer else "") + show_comment(each, "author.login", "createdAt")
         )
-        replies = _nodes_of(find(each, "replies.nodes"))
+        replies = records_of(find(each, "replies.nodes"))
         said += [show_comment(reply, "author.login", "createdAt") for reply in replies]
     total = find(discussion, "comments.totalCount")
     if isinstance(total, int) and total > len(nodes):
         said.append(f"[{total - len(nodes)} later comments are left out.]")
     return "\n\n".join(said)
-
-
-def _nodes_of(value: object) -> list[Record]:
-    nodes = cast("list[object]", value) if isinstance(value, list) else []
-    return [cast("Record", node) for node in nodes if isinstance(node, dict)]
 
 
 def _is_no_pull_request(issue: Record) -> bool:

@@ -142,6 +142,12 @@ def fill(template: Any, names: Mapping[str, Any], *, in_path: bool = False) -> A
     return _NAMED.sub(put, template)
 
 
+def records_of(value: object) -> list[dict[str, Any]]:
+    """Return the objects in a list; none of anything else."""
+    items = cast("list[Any]", value) if isinstance(value, list) else []
+    return [item for item in items if isinstance(item, dict)]
+
+
 def line_of(value: object, chars: int = LINE_CHARS_MAX) -> str:
     """Return text or a number on one clean line; empty for anything else."""
     if isinstance(value, str):

@@ -7,7 +7,7 @@ from pydantic import Field
 from weft.sources.rest.comments import has_all, read_comments, sort_by_time, version_of
 from weft.sources.rest.paging import Asked
 from weft.sources.rest.table import Pages, Record, Request, Since, Stream, Token
-from weft.sources.rest.values import find, line_of
+from weft.sources.rest.values import find, line_of, records_of
 from weft.sources.services.atlassian import AtlassianConfig, AtlassianSource
 
 
@@ -36,10 +36,9 @@ async def load_comments(source: "JiraSource", issue: Record) -> Record | None:
         listed = await read_comments(source.api, asked, _COMMENTS, "comments", created="created")
         if listed is None:
             return None
-    rendered = find(issue, "renderedFields.comment.comments")
     bodies = {
         line_of(find(each, "id")): find(each, "body")
-        for each in (cast("list[object]", rendered) if isinstance(rendered, list) else ())
+        for each in records_of(find(issue, "renderedFields.comment.comments"))
     }
     comments = sort_by_time(listed, "created")
     said = "".join(_show(each, bodies.get(line_of(each.get("id")))) for each in comments)

@@ -1,7 +1,7 @@
 """`zendesk`: tickets with their conversations, organizations, and articles of the help center."""
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, ClassVar, cast
+from typing import Annotated, Any, ClassVar
 
 import httpx
 from pydantic import BaseModel, ConfigDict, Field
@@ -21,7 +21,7 @@ from weft.sources.rest.table import (
     Stream,
     Token,
 )
-from weft.sources.rest.values import find, line_of, text_of
+from weft.sources.rest.values import find, line_of, records_of, text_of
 from weft.sources.services.accounts import (
     AccountCredentials,
     AccountSource,
@@ -255,7 +255,7 @@ class ZendeskSource(AccountSource[ZendeskConfig]):
         """Remember the names of users."""
         if len(self._names) > NAMES_MAX:
             self._names.clear()
-        for user in cast("list[object]", users) if isinstance(users, list) else ():
+        for user in records_of(users):
             self._names[line_of(find(user, "id"))] = line_of(find(user, "name"))
 
     def table(self) -> tuple[Stream, ...]:

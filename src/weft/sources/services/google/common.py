@@ -1,6 +1,6 @@
 """What the services of Google have in common: consent, and their ways to say "wait" and "no"."""
 
-from typing import Any, Final, cast
+from typing import Final
 
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from weft.errors import AccessDenied, RateLimited, SourceMisconfigured, WeftError
 from weft.net.retry import retry_after_seconds
 from weft.sources.base import OAuth2
-from weft.sources.rest.values import find, line_of
+from weft.sources.rest.values import find, line_of, records_of
 
 WAIT_S: Final = 20.0
 DAY_WAIT_S: Final = 3600.0
@@ -49,9 +49,7 @@ def reasons_of(response: httpx.Response, answer: object) -> frozenset[str]:
         return frozenset()
     named: list[object] = []
     for path in ("error.errors", "error.details"):
-        found = find(answer, path)
-        listed = cast("list[Any]", found) if isinstance(found, list) else []
-        named += [find(each, "reason") for each in listed]
+        named += [find(each, "reason") for each in records_of(find(answer, path))]
     return frozenset(filter(None, map(line_of, named)))
 
 

@@ -18,7 +18,7 @@ from weft.sources.rest.paging import unexpected_answer
 from weft.sources.rest.source import RestSource
 from weft.sources.rest.streams import digest_of
 from weft.sources.rest.table import Budget, Changed, Feed, Gone, Record, Request, Stream, Token
-from weft.sources.rest.values import find, line_of
+from weft.sources.rest.values import find, line_of, records_of
 from weft.sources.services.google.common import (
     GoogleCredentials,
     find_google_error,
@@ -98,9 +98,8 @@ def version_of(file: Record) -> str:
 
 def viewers_of(file: Record) -> list[str]:
     """Return who may see a file, where the token's owner may know."""
-    found = file.get("permissions")
     viewers: set[str] = set()
-    for each in cast("list[Any]", found) if isinstance(found, list) else ():
+    for each in records_of(file.get("permissions")):
         kind = line_of(find(each, "type"))
         who = line_of(find(each, "emailAddress")) or line_of(find(each, "domain"))
         if kind == "anyone" or (who and find(each, "deleted") is not True):

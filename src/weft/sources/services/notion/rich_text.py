@@ -4,19 +4,19 @@ from collections.abc import Callable
 from typing import Any, Final, cast
 
 from weft.sources.rest.table import Record
-from weft.sources.rest.values import find
+from weft.sources.rest.values import find, records_of
 
 _MARKS: Final = (("code", "`"), ("bold", "**"), ("italic", "*"), ("strikethrough", "~~"))
 
 
 def markdown_of(value: object) -> str:
     """Return rich text as Markdown."""
-    return "".join(_markdown_of_run(run) for run in _records_in(value))
+    return "".join(_markdown_of_run(run) for run in records_of(value))
 
 
 def plain_of(value: object) -> str:
     """Return rich text without its marks."""
-    return "".join(string_in(run, "plain_text") for run in _records_in(value))
+    return "".join(string_in(run, "plain_text") for run in records_of(value))
 
 
 def _markdown_of_run(run: Record) -> str:
@@ -80,11 +80,11 @@ def _name_of(value: object) -> str:
 
 
 def _names_of(value: object) -> str:
-    return ", ".join(name for each in _records_in(value) if (name := _name_of(each)))
+    return ", ".join(name for each in records_of(value) if (name := _name_of(each)))
 
 
 def _texts_of(value: object) -> str:
-    return ", ".join(text for each in _records_in(value) if (text := _text_of(each)))
+    return ", ".join(text for each in records_of(value) if (text := _text_of(each)))
 
 
 def _days_of(value: object) -> str:
@@ -114,11 +114,6 @@ _READERS: Final[dict[str, Callable[[object], str]]] = {
     **dict.fromkeys(("number", "checkbox", "boolean", "string", "url", "email"), _word_of),
     **dict.fromkeys(("phone_number", "created_time", "last_edited_time"), _word_of),
 }
-
-
-def _records_in(value: object) -> list[Record]:
-    items = cast("list[Any]", value) if isinstance(value, list) else []
-    return [item for item in items if isinstance(item, dict)]
 
 
 def string_in(value: object, name: str) -> str:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, cast
 
 from weft.sources.rest.table import Record
-from weft.sources.rest.values import find, line_of, moment_of
+from weft.sources.rest.values import find, line_of, moment_of, records_of
 
 CHARS_MAX: Final = 1_000_000
 MESSAGES_MAX: Final = 5_000
@@ -95,10 +95,10 @@ def show_message(message: Record, names: Names) -> str:
     """Return what one message says, with what is attached to it."""
     said = message.get("text") or "\n".join(_texts_in_blocks(message.get("blocks"), 0))
     parts = [show_markup(str(said), names)]
-    for file in _records_in(message.get("files")):
+    for file in records_of(message.get("files")):
         name = line_of(file.get("title")) or line_of(file.get("name"))
         parts.append(f"[file: {name}]" if name else "")
-    for attached in _records_in(message.get("attachments")):
+    for attached in records_of(message.get("attachments")):
         shown = [attached.get(name) for name in ("title", "text")]
         shown = [each for each in shown if isinstance(each, str) and each]
         parts += [show_markup(each, names) for each in shown or [line_of(attached.get("fallback"))]]
@@ -158,8 +158,3 @@ def seconds_of(ts: object) -> float:
 
 def _order_of(message: Record) -> float:
     return seconds_of(message.get("ts"))
-
-
-def _records_in(value: object) -> list[Record]:
-    items = cast("list[Any]", value) if isinstance(value, list) else []
-    return [item for item in items if isinstance(item, dict)]
