@@ -16,6 +16,7 @@ from weft.domain.entities import Entity
 from weft.errors import CursorExpired
 from weft.sources.base import Complete, Incomplete, Skipped
 from weft.sources.github.source import GitHubSource
+from weft.sources.rest import comments
 from weft.testing.http_faults import HttpFaults
 from weft.testing.scripted_http import HttpReply, HttpRequest, as_json, serve
 from weft.testing.source_contract import (
@@ -86,6 +87,20 @@ async def test_issues_and_discussions_hold_what_people_said(hub: FakeStreams) ->
     assert "Answer: grace, 2026-02-02T00:00:00Z:\nGreen tea." in found["discussion:5"].text
     assert "ada, 2026-02-03T00:00:00Z:\nThanks" in found["discussion:5"].text
     assert found["release:1"].metadata["assets"] == ["kettle.zip"]
+
+
+@pytest.mark.anyio
+async def test_text_says_where_comments_are_left_out(
+    hub: FakeStreams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(comments, "COMMENTS_MAX", 2)
+    async with serve(hub) as site:
+        events = await events_of(make_case(site).make())
+    [found] = [e for e in events if isinstance(e, Entity) and e.id == "issue:1"]
+    assert "Comment 1" in found.text
+    assert "Comment 2" not in found.text
+    assert found.text.endswith("are left out.]")
+    assert found.version is not None
 
 
 @pytest.mark.anyio

@@ -2,7 +2,13 @@
 
 from typing import Any, Final
 
-from weft.sources.rest.comments import has_all, read_comments, show_comment, version_of
+from weft.sources.rest.comments import (
+    has_all,
+    read_comments,
+    show_comment,
+    show_comments,
+    version_of,
+)
 from weft.sources.rest.paging import Asked
 from weft.sources.rest.table import NextUrl, Record, Since, Stream, Token
 from weft.sources.rest.values import find, line_of, records_of
@@ -42,7 +48,7 @@ async def load_comments(source: Any, issue: Record) -> Record | None:
     comments = await read_comments(source.api, asked, _LINK)
     if comments is None:
         return None
-    said = "\n\n".join(show_comment(each, "user.login") for each in comments)
+    said = show_comments(comments, "user.login")
     return {**issue, "_said": said, "_has_all": has_all(comments, issue["comments"])}
 
 

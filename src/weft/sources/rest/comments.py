@@ -10,6 +10,7 @@ from weft.sources.rest.table import Paging, Record
 from weft.sources.rest.values import find, line_of, text_of
 
 COMMENTS_MAX: Final = 1_000
+_CUT: Final = f"[Comments after the first {COMMENTS_MAX:,} are left out.]"
 
 
 async def read_comments(
@@ -47,6 +48,17 @@ def has_all(comments: Sequence[Record], counted: Any) -> bool:
 def version_of(updated: str) -> Callable[[Record], object]:
     """Return the version of a record: none where `has_all` said no, so that it is read again."""
     return lambda record: find(record, updated) if record.get("_has_all", True) else None
+
+
+def show_comments(comments: Sequence[Record], author: str) -> str:
+    """Return what `read_comments` found as text."""
+    said = [show_comment(each, author) for each in comments]
+    return "\n\n".join(part for part in (*said, note_cut(comments)) if part)
+
+
+def note_cut(comments: Sequence[Record]) -> str:
+    """Return what the text says where there may be more comments; empty where there are none."""
+    return _CUT if len(comments) >= COMMENTS_MAX else ""
 
 
 def show_comment(comment: Record, author: str, created: str = "created_at") -> str:

@@ -15,7 +15,7 @@ from weft.errors import SourceUnavailable
 from weft.sources.base import OAuth1, OAuth2
 from weft.sources.github.answers import has_id
 from weft.sources.rest.api import Missing
-from weft.sources.rest.comments import has_all, read_comments, show_comment, version_of
+from weft.sources.rest.comments import has_all, read_comments, show_comments, version_of
 from weft.sources.rest.paging import Asked
 from weft.sources.rest.source import RestSource
 from weft.sources.rest.streams import digest_of
@@ -86,7 +86,7 @@ async def load_notes(source: "GitLabSource", issue: Record) -> Record | None:
     notes = await read_comments(source.api, asked, _LINK, among=_is_of_a_person)
     if notes is None:
         return None
-    said = "\n\n".join(show_comment(note, "author.name") for note in notes)
+    said = show_comments(notes, "author.name")
     return {**issue, "_notes": said, "_has_all": has_all(notes, issue["user_notes_count"])}
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar, cast
 
 from pydantic import Field
 
-from weft.sources.rest.comments import has_all, read_comments, sort_by_time, version_of
+from weft.sources.rest.comments import has_all, note_cut, read_comments, sort_by_time, version_of
 from weft.sources.rest.paging import Asked
 from weft.sources.rest.table import Pages, Record, Request, Since, Stream, Token
 from weft.sources.rest.values import find, line_of, records_of
@@ -44,7 +44,7 @@ async def load_comments(source: "JiraSource", issue: Record) -> Record | None:
     said = "".join(_show(each, bodies.get(line_of(each.get("id")))) for each in comments)
     return {
         **issue,
-        "_said": said,
+        "_said": f"{said}<p>{note_cut(comments)}</p>",
         "_has_all": not isinstance(total, int) or has_all(comments, total),
     }
 
