@@ -59,11 +59,11 @@ def test_file_is_pushed_in_batches_of_one_job(
     assert [each.job_id is None for each in ingest.pushed] == [True, False, False]
 
 
-def test_mark_at_the_begin_of_a_file_is_passed_over(
-    terminal: Terminal, ingest: FakeIngest, tmp_path: Path
+def test_mark_at_the_start_of_standard_input_is_passed_over(
+    terminal: Terminal, ingest: FakeIngest
 ) -> None:
-    path = make_lines(tmp_path, "\ufeff" + json.dumps(make("a")))
-    assert terminal.run("push", "My notes", path).exit_code == 0
+    line = "\ufeff" + json.dumps(make("a"))
+    assert terminal.run("push", "My notes", "-", typed=line).exit_code == 0
     assert [entity.id for entity in ingest.pushed[0].entities] == ["a"]
 
 
