@@ -4,9 +4,9 @@ from collections.abc import Collection, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
-from pydantic import JsonValue
+from pydantic import BaseModel, JsonValue, SecretStr
 
 from weft.domain.entities import Entity
 from weft.errors import RateLimited, Unsupported, WeftError
@@ -86,6 +86,16 @@ async def try_rate_limit(make: Make, faults: ListingFaults | str, context: Sourc
     assert told is not None, "the wait must be told"
     assert (told.retry_after or 0) >= HOUR
     return True
+
+
+def list_secrets(source: AnySource) -> list[tuple[str, str]]:
+    """Return the credentials that must never show, by their fields' names."""
+    credentials = cast("BaseModel", source.credentials)
+    return [
+        (name, value.get_secret_value())
+        for name, value in credentials
+        if isinstance(value, SecretStr) and len(value.get_secret_value()) > 3
+    ]
 
 
 def strings_in(value: JsonValue) -> list[str]:

@@ -10,11 +10,11 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import anyio
 import pytest
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from weft.domain.base import Json
 from weft.domain.entities import ID_MAX_CHARS, Entity
@@ -39,6 +39,7 @@ from weft.testing.source_checks import (
     check_preview,
     count_open_files,
     keep_stable,
+    list_secrets,
     strings_in,
     try_odd_values,
     try_rate_limit,
@@ -49,7 +50,6 @@ SECRET_NAME = re.compile(r"token|secret|password|api_key|private_key")
 FIELD_TYPES = frozenset({"string", "integer", "number", "boolean", "array", "object"})
 MAX_DESCRIPTION_CHARS = 200
 MAX_NAME_CHARS = 40
-MAX_ID_CHARS = ID_MAX_CHARS
 CANCEL_SECONDS = 5
 FAULTS_MIN = 20
 
@@ -148,6 +148,11 @@ class SourceContract:
         named = {f.name for f in info.auth_fields if SECRET_NAME.search(f.name)}
         assert named <= {f.name for f in info.auth_fields if f.secret}
 
+    async def test_token_of_consent_has_its_field(self, case: SourceCase) -> None:
+        consent = case.source.oauth(case.make().config, case.context.options)
+        if consent is not None:
+            assert consent.token_field in case.source.Credentials.model_fields
+
     async def test_stored_configuration_means_the_same_in_every_process(
         self, case: SourceCase
     ) -> None:
@@ -190,14 +195,14 @@ class SourceContract:
     async def test_secrets_do_not_show(self, case: SourceCase) -> None:
         source = case.make()
         shown = f"{source!r} {source.credentials!r} {source.credentials} {vars(source)}"
-        assert not [name for name, secret in _secrets(source) if secret in shown]
+        assert not [name for name, secret in list_secrets(source) if secret in shown]
 
     async def test_check_says_what_was_reached(self, case: SourceCase) -> None:
         source = case.make()
         phrase = await source.check()
         assert phrase.strip()
         assert "\n" not in phrase
-        assert not [name for name, secret in _secrets(source) if secret in phrase]
+        assert not [name for name, secret in list_secrets(source) if secret in phrase]
 
     async def test_preview_names_what_a_sync_reads(self, case: SourceCase) -> None:
         events = await events_of(case.make())
@@ -222,7 +227,7 @@ class SourceContract:
         for entity in entities:
             assert entity.type in types
             assert entity.title.strip()
-            assert 0 < len(entity.id) <= MAX_ID_CHARS
+            assert 0 < len(entity.id) <= ID_MAX_CHARS
             assert entity.updated_at is None or entity.updated_at.tzinfo is not None
             json.dumps(entity.metadata, allow_nan=False)
 
@@ -290,7 +295,7 @@ class SourceContract:
             await events_of(source)
         for error in (checked.value, fetched.value):
             shown = f"{error} {error!r} {error.message} {error.hint}"
-            assert not [name for name, secret in _secrets(source) if secret in shown]
+            assert not [name for name, secret in list_secrets(source) if secret in shown]
 
     async def test_hostile_content_costs_bounded_work_and_memory(self, case: SourceCase) -> None:
         assert case.hostile, "the case must name its parsers' hostile inputs, or why it has none"
@@ -387,12 +392,3 @@ def _look_up(versions: Mapping[str, str]) -> KnownVersions:
 
 def _no_network(**_: object) -> AbstractAsyncContextManager[Any]:
     raise AssertionError("this source must not reach the network")
-
-
-def _secrets(source: AnySource) -> list[tuple[str, str]]:
-    credentials = cast("BaseModel", source.credentials)
-    return [
-        (name, value.get_secret_value())
-        for name, value in credentials
-        if isinstance(value, SecretStr) and len(value.get_secret_value()) > 3
-    ]
