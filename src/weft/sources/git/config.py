@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-from ipaddress import ip_address
 
 import httpx
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
@@ -118,14 +117,7 @@ def check_scheme(url: httpx.URL, context: SourceContext) -> None:
     """Refuse unencrypted http, except to hosts that the operator names. Raises NotPermitted."""
     if url.scheme == "https":
         return
-    allowed = AllowList.parse(context.allow_hosts)
-    port = url.port or 80
-    try:
-        named = allowed.permits(url.host, port, ip_address(url.host))
-    except ValueError:
-        name = url.host.lower().rstrip(".")
-        named = bool({(name, port), (name, None)} & allowed.names)
-    if not named:
+    if not AllowList.parse(context.allow_hosts).permits_by_name(url.host, url.port or 80):
         raise NotPermitted(
             "Unencrypted http is only allowed to hosts that the operator names.",
             field="repo",

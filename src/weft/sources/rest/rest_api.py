@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from weft.domain.entities import Entity
 from weft.errors import SourceMisconfigured
+from weft.net.addresses import AllowList
 from weft.sources.base import ENDPOINT, MULTILINE, SourceContext
 from weft.sources.rest.definition import Definition, read_definition
 from weft.sources.rest.review import review
@@ -99,7 +100,8 @@ class RestApiSource(RestSource[RestApiConfig, RestApiCredentials]):
             )
         headers, auth = super()._authenticate()
         url = httpx.URL(self.api_url(self.config, self.context.options))
-        is_open = url.scheme == "http" and url.host not in self.context.allow_hosts
+        allowed = AllowList.parse(self.context.allow_hosts)
+        is_open = url.scheme == "http" and not allowed.permits_by_name(url.host, url.port or 80)
         if is_open and (headers or auth):
             raise SourceMisconfigured(
                 "Credentials are sent over HTTPS only.",

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -248,3 +249,21 @@ async def test_address_that_shows_a_credential_is_not_kept(token: str, is_saved:
     assert len(entities_in(events)) == 3
     saved = [event.cursor for event in events if isinstance(event, Checkpoint)]
     assert ("access_token" in json.dumps(saved)) is is_saved
+
+
+@pytest.mark.parametrize(("allowed", "sends"), [(":{port}", True), ("", True), (":1", False)])
+async def test_credentials_go_without_tls_to_none_but_hosts_that_are_named(
+    allowed: str, sends: bool
+) -> None:
+    async with serve(answer({"id": 1, "body": "a"})) as site:
+        source = make(
+            {"base_url": site.url, "auth": "bearer", "streams": [NOTES]},
+            RestApiCredentials(token=SecretStr("correct-horse")),
+        )
+        hosts = frozenset({f"127.0.0.1{allowed.format(port=site.port)}"})
+        source.context = replace(source.context, allow_hosts=hosts)
+        if sends:
+            assert entities_in(await events_of(source))
+        else:
+            with pytest.raises(SourceMisconfigured, match="HTTPS only"):
+                await events_of(source)
