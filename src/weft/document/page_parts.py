@@ -157,7 +157,7 @@ def choose_main(
     around = [
         part
         for part in ordered
-        # What holds the main part is around nothing.
+        # A part that holds the main one is no margin of it, whatever it is called.
         if part.kind is Kind.AROUND and not _holds_any(part, mains, starts)
     ]
     outer = _outermost(around, {Kind.AROUND})

@@ -45,7 +45,8 @@ async def write_batch(engine: Engine, claim: Claim, push: Push, *, replaces: boo
 
 
 async def _write(engine: Engine, claim: Claim, push: Push, *, replaces: bool) -> Outcome:
-    # Not whether the connection's next sync should list everything decides, but what was pushed.
+    # The claim says whether the connection's next sync should list everything; a push decides
+    # that by itself.
     claim = replace(claim, full_sync=replaces, kept_names=engine.limits.kept_changes)
     if replaces and claim.listing == 0:
         claim = await engine.store.entities.begin_listing(claim)
@@ -60,7 +61,7 @@ async def _write(engine: Engine, claim: Claim, push: Push, *, replaces: bool) ->
     await run.read(source, None)
     if push.more:
         return _waiting()
-    # Whoever names what is gone has given the word that the brake asks for.
+    # The brake asks for consent to many deletions, which naming each of them has given.
     await run.sweep(named=not replaces)
     return Outcome(JobStatus.COMPLETED, connection_state=ConnectionStatus.ACTIVE)
 

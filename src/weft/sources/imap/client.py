@@ -86,7 +86,7 @@ class MailClient:
     async def begin(self, *, start_tls: bool) -> None:
         """Wait for the server, and begin TLS if that is asked for."""
         greeting = await self._talk.read_greeting()
-        # What was logged in by other means could not be encrypted any more.
+        # After PREAUTH, a session that is logged in already, TLS can no longer be begun.
         if greeting[:5].upper() != b"* OK ":
             raise SourceMisconfigured(
                 "What answers there is no mail server (IMAP), or it accepts no connection.",
@@ -164,14 +164,15 @@ class MailClient:
         is_good, start = True, max(1, exists - MESSAGES_MAX + 1)
         while start <= exists:
             end = start + LISTED_AT_ONCE
-            # To the very end: it would show messages that the number does not count.
+            # The last range is open, so that messages show that the server's count leaves out.
             last = b"*" if end > exists else b"%d" % (end - 1)
             is_good &= await self._fetch_rows(b"FETCH %d:%b" % (start, last), rows)
             start = end
         listing = _make_listing(rows.values())
         # UIDs rise with the numbers of messages, so no two have the same.
         by_number = [rows[number][0] for number in sorted(rows)]
-        # No two have the same number. Never build a list of as many as the server claims.
+        # Numbers are keys, and so distinct: their count, least and greatest tell if one is missing.
+        # A list of all could be as long as the server claims, and fill the memory.
         counted = self._opened.exists
         is_whole = len(rows) == counted and (not rows or (min(rows), max(rows)) == (1, counted))
         listing.is_proven = is_good and is_whole and by_number == list(listing.uids)
@@ -182,7 +183,7 @@ class MailClient:
         rows: dict[int, Row] = {}
         if not await self._fetch_rows(b"UID FETCH %d:*" % uid, rows):
             return None
-        # Of a range that begins behind it, the last message is named nevertheless.
+        # A server answers N:* with its last message, even if the number of that is below N.
         return _make_listing(row for row in rows.values() if row[0] >= uid)
 
     async def list_some(self, uids: Collection[int]) -> Listing | None:

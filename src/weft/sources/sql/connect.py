@@ -64,7 +64,7 @@ def cut_off(descriptor: int) -> Callable[[], None]:
     channel = socket.fromfd(descriptor, socket.AF_INET, socket.SOCK_STREAM)
 
     def shut() -> None:
-        # One that is not connected any more refuses.
+        # A socket that has lost its connection cannot be shut down, which is no fault here.
         with suppress(OSError):
             channel.shutdown(socket.SHUT_RDWR)
         channel.close()

@@ -253,7 +253,8 @@ class SlackSource(RestSource[SlackConfig, SlackCredentials]):
                 if len(found.names) > USERS_MAX:
                     break
         except AccessDenied as error:
-            # Of all that is read, names are a part: without them, nothing is.
+            # Messages are shown with their authors' names: a token that may not list people is no
+            # good for any of them.
             raise AuthenticationFailed(error.message, hint=error.hint) from None
         return found
 
