@@ -95,6 +95,12 @@ class Push(Frozen):
         ids = [entity.id for entity in self.entities]
         _refuse_hidden(ids, "entities.{}.id")
         _refuse_hidden(self.delete, "delete.{}")
+        places: dict[str, int] = {}
+        for number, each in enumerate(ids):
+            first = places.setdefault(each, number)
+            if first != number:
+                field = f"entities.{number}.id"
+                raise InvalidInput(f"{field} is that of entities.{first}, too.", field=field)
         both = next((n for n, gone in enumerate(self.delete) if gone in set(ids)), None)
         if both is not None:
             field = f"delete.{both}"

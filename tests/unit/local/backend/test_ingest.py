@@ -263,6 +263,7 @@ async def test_only_a_connection_for_it_takes_a_push(harness: LocalHarness) -> N
     [
         (Push(), "entities"),
         (Push(entities=make_entities("a", "b\u200bc")), "entities.1.id"),
+        (Push(entities=make_entities("a", "b", "a")), "entities.2.id"),
         (Push(entities=make_entities("a"), delete=("b", "a")), "delete.1"),
         (Push(delete=("a\nb",)), "delete.0"),
     ],
