@@ -1,8 +1,18 @@
 """The one form of an address, and the text in a page's bytes."""
 
+import threading
+
+import anyio
+import anyio.from_thread
 import httpx
 import pytest
 
+from tests.support.patience import PATIENCE_SECONDS
+from tests.support.sources.website import serve_website
+from weft.document.child import INLINE_BYTES_MAX
+from weft.document.web_page import WebPage, read_web_page
+from weft.net.http_factory import HttpFactory
+from weft.sources.web import content as page_content
 from weft.sources.web.addresses import normalise_url
 from weft.sources.web.charsets import decode_body
 
@@ -50,3 +60,23 @@ def test_addresses_have_one_form(url: str, expected: str | None) -> None:
 )
 def test_charset_is_found(content: bytes, content_type: str, expected: str) -> None:
     assert decode_body(content, content_type, is_html=True) == expected
+
+
+@pytest.mark.anyio
+async def test_cancel_does_not_wait_for_the_parsing_of_a_page(
+    http: HttpFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = threading.Event()
+    waits: list[bool] = []
+
+    def parse(text: str) -> WebPage:
+        anyio.from_thread.run_sync(scope.cancel)
+        waits.append(released.wait(PATIENCE_SECONDS))
+        return read_web_page(text)
+
+    monkeypatch.setattr(page_content, "read_web_page", parse)
+    async with serve_website(http, {"/": "x" * (INLINE_BYTES_MAX + 1)}) as at:
+        with anyio.CancelScope() as scope:
+            await at.fetch()
+        assert waits == []
+        released.set()

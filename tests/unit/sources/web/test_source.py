@@ -1,25 +1,18 @@
 """The `web` source against a real server that plays websites, kind and unkind."""
 
-import threading
 from datetime import UTC, datetime
 
-import anyio
-import anyio.from_thread
 import pytest
 from pydantic import ValidationError
 
-from tests.support.patience import PATIENCE_SECONDS
 from tests.support.sources.documents import DOCUMENTS
 from tests.support.sources.website import is_incomplete, links, loc_entries, serve_website, sitemap
-from weft.document.child import INLINE_BYTES_MAX
-from weft.document.web_page import WebPage, read_web_page
 from weft.domain.entities import Entity
 from weft.domain.jobs import FindingKind
 from weft.errors import RateLimited, SourceMisconfigured, SourceUnavailable, WeftError
 from weft.net.addresses import AddressRefused
 from weft.net.http_factory import HttpFactory
 from weft.sources.base import Failed, Omitted, Skipped, Unchanged
-from weft.sources.web import content as page_content
 from weft.sources.web.config import WebConfig
 from weft.sources.web.source import WebSource
 from weft.testing.scripted_http import HttpReply, html, redirect, serve
@@ -386,22 +379,3 @@ def test_endpoint_is_the_origin() -> None:
     assert config.url == "https://example.org/a/b?c=1"
     assert WebSource.endpoint(config, {}) == "https://example.org"
     assert [f.name for f in WebSource.info().config_fields if f.endpoint] == ["url"]
-
-
-async def test_cancel_does_not_wait_for_the_parsing_of_a_page(
-    http: HttpFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    released = threading.Event()
-    waits: list[bool] = []
-
-    def parse(text: str) -> WebPage:
-        anyio.from_thread.run_sync(scope.cancel)
-        waits.append(released.wait(PATIENCE_SECONDS))
-        return read_web_page(text)
-
-    monkeypatch.setattr(page_content, "read_web_page", parse)
-    async with serve_website(http, {"/": "x" * (INLINE_BYTES_MAX + 1)}) as at:
-        with anyio.CancelScope() as scope:
-            await at.fetch()
-        assert waits == []
-        released.set()
