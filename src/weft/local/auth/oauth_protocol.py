@@ -5,7 +5,7 @@ words or anything that we sent.
 """
 
 import secrets
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -23,6 +23,7 @@ from weft.errors import AuthenticationFailed, ErrorCategory, SourceUnavailable, 
 from weft.local.auth.oauth_clients import OAuthClient, origin_of_url
 from weft.net.errors import status_error
 from weft.net.http_factory import HttpFactory
+from weft.net.signing import SignedRequests
 from weft.sources.base import OAuth1, OAuth2
 
 TOKEN_MAX_CHARS: Final = 16_384
@@ -182,30 +183,12 @@ async def _open_oauth1(
             raise _to_weft_error(error, client) from None
 
 
-class _HttpxClientAuth(httpx.Auth, _ClientAuth):
-    requires_request_body = True
-
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response]:
-        yield _sign(self, request)
+class _HttpxClientAuth(SignedRequests, _ClientAuth):
+    """Authlib's authentication of a client at a token endpoint."""
 
 
-class _HttpxOAuth1(httpx.Auth, _OAuth1Auth):
-    requires_request_body = True
-
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response]:
-        yield _sign(self, request)
-
-
-def _sign(auth: Any, request: httpx.Request) -> httpx.Request:
-    """Let Authlib sign the request; it may change everything but the method."""
-    url, headers, body = auth.prepare(
-        request.method, str(request.url), dict(request.headers), request.content
-    )
-    content = body.encode() if isinstance(body, str) else body
-    kept = {name: value for name, value in headers.items() if name.lower() != "content-length"}
-    return httpx.Request(
-        request.method, url, headers=kept, content=content, extensions=request.extensions
-    )
+class _HttpxOAuth1(SignedRequests, _OAuth1Auth):
+    """Authlib's signature of OAuth 1.0a."""
 
 
 class _Session2(_OAuth2):

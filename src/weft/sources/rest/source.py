@@ -17,6 +17,7 @@ from pydantic import BaseModel, SecretStr
 from weft.domain.base import Json
 from weft.errors import SourceMisconfigured, WeftError
 from weft.net.client import Sleep
+from weft.net.signing import SignedRequests
 from weft.sources.base import ConfigT, CredentialsT, Event, Source
 from weft.sources.rest.api import Api
 from weft.sources.rest.checks import names_of
@@ -226,12 +227,12 @@ def _reveal(credentials: BaseModel) -> dict[str, Any]:
 
 def _sign(auth: SignedOAuth1, secrets: Mapping[str, Any]) -> httpx.Auth:
     # Imported here, as few services need it.
-    from authlib.integrations.httpx_client import OAuth1Auth
+    from authlib.oauth1.rfc5849 import ClientAuth
 
-    signer: object = OAuth1Auth(
+    signed: Any = type("OAuth1Signature", (SignedRequests, cast("type", ClientAuth)), {})
+    return signed(
         client_id=secrets[auth.consumer_key],
         client_secret=secrets[auth.consumer_secret],
         token=secrets[auth.token],
         token_secret=secrets[auth.token_secret],
     )
-    return cast("httpx.Auth", signer)
