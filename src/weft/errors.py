@@ -17,6 +17,7 @@
     │   ├── SourceUnavailable     the network or the source failed (502)
     │   └── StorageFailed         disk full, I/O error, database busy (503)
     │       └── KeyUnavailable    the master key is missing: a person must restore it
+    ├── PushUnfinished            a push was begun, and nobody ended it: push all of it again (409)
     ├── CursorExpired             a source cannot continue from its cursor: list everything
     └── Fenced                    another process owns the job now: stop writing
 
@@ -142,12 +143,6 @@ class PushUnfinished(WeftError):
 
     status = 409
     category = ErrorCategory.PUSH_UNFINISHED
-
-    def __init__(self) -> None:
-        super().__init__(
-            "The push was not ended: its last batch never came, or was interrupted.",
-            hint="What it brought stays. Push all of it again.",
-        )
 
 
 class AuthenticationFailed(ConnectionFault):

@@ -31,7 +31,10 @@ class IngestSource(Source[NoFields, NoFields]):
         del cursor
         push = self.pushed
         if push is None:
-            raise PushUnfinished
+            raise PushUnfinished(
+                "The push was not ended: its last batch never came, or was interrupted.",
+                hint="What it brought stays. Push all of it again.",
+            )
         for entity in push.entities:
             yield entity.to_entity()
         for gone in push.delete:

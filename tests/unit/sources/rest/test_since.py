@@ -19,7 +19,6 @@ from weft.testing.http_faults import NO_WAIT, wait_not
 from weft.testing.scripted_http import HttpReply, HttpRequest, Site, as_json, serve
 from weft.testing.source_contract import events_of, last_cursor
 
-NOW = datetime.now(UTC)
 SEARCH = Search(
     path="/search",
     body={"filters": [{"field": "changed", "from": ""}, {"field": "id", "above": 0}]},
@@ -54,6 +53,11 @@ def make_source(**more: Any) -> type[RestSource[Any, Any]]:
     return DeedsSource
 
 
+def now() -> datetime:
+    """Return the time of the call: modules are imported minutes before their tests run."""
+    return datetime.now(UTC)
+
+
 def deed(number: int, changed: datetime, text: str = "A deed.") -> dict[str, Any]:
     return {"id": number, "changed": changed.isoformat(), "text": text}
 
@@ -62,7 +66,7 @@ class Register:
     """Lists deeds by number, and searches them; a deed that is listed may change meanwhile."""
 
     def __init__(self) -> None:
-        self.deeds: Records = [deed(number, NOW - timedelta(days=9)) for number in range(1, 6)]
+        self.deeds: Records = [deed(number, now() - timedelta(days=9)) for number in range(1, 6)]
         self.meanwhile: Records = []
 
     def __call__(self, request: HttpRequest) -> HttpReply:
@@ -107,8 +111,8 @@ async def sync(site: Site, cursor: Json | None = None, **more: Any) -> tuple[lis
 async def test_changes_are_searched_for_page_after_page(register: Register, site: Site) -> None:
     texts, cursor = await sync(site)
     assert len(texts) == 5
-    register.deeds[:4] = [deed(n, NOW, "changed") for n in range(1, 5)]
-    register.deeds += [deed(6, NOW, "new")]
+    register.deeds[:4] = [deed(n, now(), "changed") for n in range(1, 5)]
+    register.deeds += [deed(6, now(), "new")]
     texts, cursor = await sync(site, cursor)
     assert texts == [*(f"deed:{n} changed" for n in range(1, 5)), "deed:6 new"]
     assert (await sync(site, cursor))[0] == []
@@ -119,8 +123,8 @@ async def test_what_changed_behind_the_page_being_read_is_read_next_time(
     register: Register, site: Site
 ) -> None:
     register.meanwhile = [
-        deed(1, NOW + timedelta(minutes=5), "changed when its page was read"),
-        deed(5, NOW + timedelta(hours=5), "changed later, before its page was read"),
+        deed(1, now() + timedelta(minutes=5), "changed when its page was read"),
+        deed(5, now() + timedelta(hours=5), "changed later, before its page was read"),
     ]
     texts, cursor = await sync(site)
     assert texts[0] == "deed:1 A deed."
@@ -135,7 +139,7 @@ async def test_old_listing_is_repeated_where_not_all_deletions_are_told(
     site: Site, forgets: bool
 ) -> None:
     _, cursor = await sync(site)
-    cursor["listed_at"] = (NOW - timedelta(days=2)).isoformat()
+    cursor["listed_at"] = (now() - timedelta(days=2)).isoformat()
     if not forgets:
         assert (await sync(site, cursor))[0] == []
         return
