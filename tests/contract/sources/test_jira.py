@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from tests.support.sources.atlassian import CLOUD, FakeJira, issue
+from tests.support.sources.described import Described
 from tests.support.sources.service_cases import CaseMaker
 from weft.domain.entities import Entity
 from weft.errors import AuthenticationFailed, SourceMisconfigured
@@ -118,3 +119,20 @@ def test_key_that_is_none_is_refused(key: str) -> None:
 def test_no_more_projects_are_wanted_than_jira_lists_at_once() -> None:
     with pytest.raises(ValueError, match="at most 50"):
         JiraConfig.model_validate({"site": "acme", "project_keys": ["A"] * 51})
+
+
+@pytest.mark.anyio
+async def test_requests_and_scripted_answers_keep_to_the_published_description(
+    jira: FakeJira,
+) -> None:
+    described = Described("jira", jira)
+    async with serve(described) as site:
+        case = make_case(site)
+        await case.make().check()
+        events = await events_of(case.make())
+        stored = [each.id for each in events if isinstance(each, Entity)]
+        del jira.issues[2], jira.projects[2]
+        await events_of(case.make(stored=stored))
+        await events_of(case.make(), last_cursor(events))
+    assert described.faults == []
+    assert described.unused == set()

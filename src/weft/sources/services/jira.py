@@ -74,6 +74,7 @@ class JiraSource(AtlassianSource[JiraConfig]):
     name = "Jira"
     description = "Projects and issues of Jira, with their comments."
     labels = ("issues", "tickets", "tasks", "project management")
+    checked_against = "the vendor's published description, which is older than its search"
     Config = JiraConfig
     product = "jira"
     scopes = ("read:jira-work", "read:jira-user")
