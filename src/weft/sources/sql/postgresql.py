@@ -42,6 +42,9 @@ class QuietCursor(ServerCursor[TupleRow]):
         except psycopg.Error:
             Cursor.close(self)
 
+    def __del__(self, *_: object) -> None:
+        """Warn of nothing: one of a statement that was ended is closed with its connection."""
+
 
 def open_postgresql(
     server: Server,
