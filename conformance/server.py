@@ -12,17 +12,15 @@ import anyio
 import asking_fixtures
 import content_fixtures
 import task_fixtures
-from weft.assembly.serve import serve_http
-from weft.server import build
+from weft.assembly import serve
 from weft.server.app import WeftServer
+from weft.server.build import build_server
 from weft.settings import load_settings
-
-make_server = build.build_server
 
 
 def with_fixtures(*arguments: Any, **options: Any) -> WeftServer:
     """Build the server as Weft does, and add the fixtures."""
-    server = make_server(*arguments, **options)
+    server = build_server(*arguments, **options)
     content_fixtures.register(server)
     asking_fixtures.register(server)
     task_fixtures.register(server)
@@ -35,8 +33,9 @@ def main() -> None:
     settings = load_settings(home=Path(home), http_port=int(port))
     # Everything else stays as `weft serve --http` has it.
     if not plain:
-        build.build_server = with_fixtures
-    anyio.run(lambda: serve_http(settings, auth=False))
+        patched: Any = serve
+        patched.build_server = with_fixtures
+    anyio.run(lambda: serve.serve_http(settings, auth=False))
 
 
 if __name__ == "__main__":
