@@ -50,7 +50,7 @@ SECRET_NAME = re.compile(r"token|secret|password|api_key|private_key")
 FIELD_TYPES = frozenset({"string", "integer", "number", "boolean", "array", "object"})
 MAX_DESCRIPTION_CHARS = 200
 MAX_NAME_CHARS = 40
-CANCEL_SECONDS = 5
+CANCEL_SECONDS = 2
 FAULTS_MIN = 20
 
 
