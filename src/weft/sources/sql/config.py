@@ -49,7 +49,7 @@ class Server:
 
     @property
     def origin(self) -> str:
-        """Where the credentials go."""
+        """Return where the credentials go."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.dialect}://{host}:{self.port}"
 
