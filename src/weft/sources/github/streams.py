@@ -14,6 +14,7 @@ from weft.sources.rest.table import NextUrl, Record, Since, Stream, Token
 from weft.sources.rest.values import find, line_of, records_of
 
 _LINK: Final = NextUrl(size_param="per_page")
+_CRUMBS: Final = ("{config.repo_name}",)
 _DISCUSSIONS: Final = """
 query($owner: String!, $name: String!, $first: Int!, $after: String, $order: DiscussionOrder!) {
   repository(owner: $owner, name: $name) {
@@ -81,86 +82,93 @@ def make_streams(repo_name: str, graphql_url: str) -> dict[str, Stream]:
     https://docs.github.com/graphql/reference/objects#discussion
     """
     base = f"/repos/{repo_name}"
-    owner, _, name = repo_name.partition("/")
-    order = {"field": "CREATED_AT", "direction": "ASC"}
-    crumbs = ("{config.repo_name}",)
+    rows = (_make_issues(base), _make_releases(base), _make_discussions(repo_name, graphql_url))
+    return {row.name: row for row in rows}
+
+
+def _make_issues(base: str) -> Stream:
     # An issue that was moved is found in its new repository.
     home = f"{base}/issues/".lower()
-    streams = (
-        Stream(
-            name="issue",
-            path=f"{base}/issues",
-            params={"state": "all", "sort": "created", "direction": "asc"},
-            paging=_LINK,
-            key="number",
-            among=_is_no_pull_request,
-            wanted=lambda issue: home in line_of(issue.get("url")).lower(),
-            since=Since(param="since"),
-            item=f"{base}/issues/{{key}}",
-            may_lack=True,
-            version=version_of("updated_at"),
-            load=load_comments,
-            title="#{number} {title}",
-            text=("body", "_said"),
-            url="html_url",
-            updated="updated_at",
-            author="user.login",
-            created="created_at",
-            breadcrumbs=crumbs,
-            metadata={
-                "number": "number",
-                "state": "state",
-                "reason": "state_reason",
-                "labels": "labels[].name",
-                "assignees": "assignees[].login",
-                "milestone": "milestone.title",
-            },
-        ),
-        Stream(
-            name="release",
-            path=f"{base}/releases",
-            paging=_LINK,
-            item=f"{base}/releases/{{key}}",
-            title="{tag_name} {name}",
-            text="body",
-            url="html_url",
-            updated="published_at",
-            author="author.login",
-            created="created_at",
-            breadcrumbs=crumbs,
-            metadata={
-                "tag": "tag_name",
-                "draft": "draft",
-                "prerelease": "prerelease",
-                "assets": "assets[].name",
-            },
-        ),
-        Stream(
-            name="discussion",
-            path=graphql_url,
-            method="POST",
-            body={
-                "query": _DISCUSSIONS,
-                "variables": {"owner": owner, "name": name, "order": order},
-            },
-            records="data.repository.discussions.nodes",
-            paging=Token(
-                param="variables.after",
-                at="data.repository.discussions.pageInfo.endCursor",
-                more="data.repository.discussions.pageInfo.hasNextPage",
-                size_param="variables.first",
-                size=25,
-            ),
-            key="number",
-            since=Since(extra={"variables.order": {"field": "UPDATED_AT", "direction": "DESC"}}),
-            title="{title}",
-            text=("body", find_said),
-            url="url",
-            updated="updatedAt",
-            author="author.login",
-            created="createdAt",
-            breadcrumbs=crumbs,
-            metadata={"number": "number", "category": "category.name"},
-        ),
+    return Stream(
+        name="issue",
+        path=f"{base}/issues",
+        params={"state": "all", "sort": "created", "direction": "asc"},
+        paging=_LINK,
+        key="number",
+        among=_is_no_pull_request,
+        wanted=lambda issue: home in line_of(issue.get("url")).lower(),
+        since=Since(param="since"),
+        item=f"{base}/issues/{{key}}",
+        may_lack=True,
+        version=version_of("updated_at"),
+        load=load_comments,
+        title="#{number} {title}",
+        text=("body", "_said"),
+        url="html_url",
+        updated="updated_at",
+        author="user.login",
+        created="created_at",
+        breadcrumbs=_CRUMBS,
+        metadata={
+            "number": "number",
+            "state": "state",
+            "reason": "state_reason",
+            "labels": "labels[].name",
+            "assignees": "assignees[].login",
+            "milestone": "milestone.title",
+        },
     )
-    return {row.name: row for row in streams}
+
+
+def _make_releases(base: str) -> Stream:
+    return Stream(
+        name="release",
+        path=f"{base}/releases",
+        paging=_LINK,
+        item=f"{base}/releases/{{key}}",
+        title="{tag_name} {name}",
+        text="body",
+        url="html_url",
+        updated="published_at",
+        author="author.login",
+        created="created_at",
+        breadcrumbs=_CRUMBS,
+        metadata={
+            "tag": "tag_name",
+            "draft": "draft",
+            "prerelease": "prerelease",
+            "assets": "assets[].name",
+        },
+    )
+
+
+def _make_discussions(repo_name: str, graphql_url: str) -> Stream:
+    owner, _, name = repo_name.partition("/")
+    order = {"field": "CREATED_AT", "direction": "ASC"}
+    return Stream(
+        name="discussion",
+        path=graphql_url,
+        method="POST",
+        body={
+            "query": _DISCUSSIONS,
+            "variables": {"owner": owner, "name": name, "order": order},
+        },
+        records="data.repository.discussions.nodes",
+        paging=Token(
+            param="variables.after",
+            at="data.repository.discussions.pageInfo.endCursor",
+            more="data.repository.discussions.pageInfo.hasNextPage",
+            size_param="variables.first",
+            size=25,
+        ),
+        key="number",
+        since=Since(extra={"variables.order": {"field": "UPDATED_AT", "direction": "DESC"}}),
+        title="{title}",
+        text=("body", find_said),
+        url="url",
+        updated="updatedAt",
+        author="author.login",
+        created="createdAt",
+        breadcrumbs=_CRUMBS,
+        metadata={"number": "number", "category": "category.name"},
+    )
