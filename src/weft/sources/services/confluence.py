@@ -34,6 +34,13 @@ _CONTENT: dict[str, Any] = {
     "updated": "version.createdAt",
     "created": "createdAt",
 }
+_PAGES: dict[str, Any] = {
+    **_CONTENT,
+    "params": {"body-format": "storage", "status": "current", "sort": "id"},
+    "title": "title",
+    "breadcrumbs": (_find_space,),
+    "metadata": {"space": _find_space, "version": "version.number", "author_id": "authorId"},
+}
 
 
 class ConfluenceSource(AtlassianSource[AtlassianConfig]):
@@ -59,24 +66,16 @@ class ConfluenceSource(AtlassianSource[AtlassianConfig]):
     check_request = Request(path="/wiki/rest/api/user/current", shows="displayName")
     streams: ClassVar[tuple[Stream, ...]] = (
         Stream(
-            **_CONTENT,
+            **_PAGES,
             name="page",
             path="/wiki/api/v2/pages",
-            params={"body-format": "storage", "status": "current", "sort": "id"},
             item="/wiki/api/v2/pages/{key}",
-            title="title",
-            breadcrumbs=(_find_space,),
-            metadata={"space": _find_space, "version": "version.number", "author_id": "authorId"},
         ),
         Stream(
-            **_CONTENT,
+            **_PAGES,
             name="blogpost",
             path="/wiki/api/v2/blogposts",
-            params={"body-format": "storage", "status": "current", "sort": "id"},
             item="/wiki/api/v2/blogposts/{key}",
-            title="title",
-            breadcrumbs=(_find_space,),
-            metadata={"space": _find_space, "version": "version.number", "author_id": "authorId"},
         ),
         Stream(
             **_CONTENT,
