@@ -1,10 +1,24 @@
 """The bench measures what it says it measures: every topic runs to its end at a small size."""
 
+import inspect
+import pydoc
+import re
+
 import anyio
 import pytest
 
-from bench import http_rate, latency, memory, reading, round_trip, throughput
+from bench import http_rate, latency, memory, reading, retrieval, round_trip, throughput
+from bench.retrieval.sets import Document, QuestionSet, read_paraphrases
 from bench.table import Row
+
+STEM_CHARS = 5
+PARAPHRASES_MIN = 100
+# Words that tell nothing of what is looked for.
+LITTLE_WORDS = re.compile(
+    r"\b(after|all|and?|another|are|as|at|be|before|by|can|do|does|for|from|how|in|into|is|its?|may|"
+    r"more|my|not|of|on|one|or|out|some|that|them?|they|this|to|two|up|what|when|where|which|who|"
+    r"with)\b"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +65,28 @@ def test_peak_memory_is_measured() -> None:
 
 def test_records_and_documents_are_measured() -> None:
     assert list_unmeasured(anyio.run(reading.rows)) == []
+
+
+def test_right_answer_at_the_top_counts_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    documents = tuple(Document(name, f"about {name} alone") for name in ("foxes", "hounds"))
+    questions = (("alone of foxes", "foxes"), ("hounds", "hounds"), ("absent", "foxes"))
+    monkeypatch.setattr(retrieval, "make_sets", lambda: [QuestionSet("s", documents, questions)])
+    ours, yardstick = anyio.run(retrieval.rows)
+    assert (ours.measured, yardstick.measured) == (2 / 3, 2 / 3)
+
+
+def test_paraphrases_share_no_stem_with_name_and_summary_of_their_answer() -> None:
+    found = [(key, query, inspect.getdoc(pydoc.locate(key))) for key, query in read_paraphrases()]
+    described = [(key, query, text) for key, query, text in found if text]
+    assert len(described) >= PARAPHRASES_MIN
+    for key, query, text in described:
+        summary = text.partition("\n\n")[0]
+        assert find_stems(query) & find_stems(f"{key} {summary}") == set()
+
+
+def find_stems(text: str) -> set[str]:
+    divided = re.sub(r"([a-z])([A-Z])", r"\1 \2", text).lower()
+    return {word[:STEM_CHARS] for word in re.findall(r"[a-z]{2,}", LITTLE_WORDS.sub("", divided))}
 
 
 def test_every_kind_of_sync_is_measured_beside_the_floor() -> None:
