@@ -151,8 +151,7 @@ class RemoteSearch(Search):
             )
         most = min(end + 1, LIMIT_MAX)
         pages = [await self._find(query, text, None, 0, most, each) for each in collections]
-        best = [page for page in pages if page.matched == "all" and page.found] or pages
-        ranked = [(rank, item) for page in best for rank, item in enumerate(page.found)]
+        ranked = [(rank, item) for page in pages for rank, item in enumerate(page.found)]
         # Where a live source takes part, the scores are ranks, which compare with no other scores.
         by_rank = any(item.hit.live for _, item in ranked)
         ranked.sort(key=lambda pair: (pair[0] if by_rank else 0, -pair[1].hit.score))
@@ -160,10 +159,10 @@ class RemoteSearch(Search):
         return _Page(
             collection=None,
             found=found[skip:end],
-            matched="all" if best is not pages else "any",
-            by_meaning=any(page.by_meaning for page in best),
+            matched="all" if all(page.matched == "all" for page in pages) else "any",
+            by_meaning=any(page.by_meaning for page in pages),
             end=end,
-            has_more=len(found) > end or any(page.has_more for page in best),
+            has_more=len(found) > end or any(page.has_more for page in pages),
         )
 
     async def entity(

@@ -54,12 +54,15 @@ async def test_name_and_prefix_stand_for_the_id(agent: Agent) -> None:
     assert (await agent.ok("get_job", job_id=job[:13])).data["id"] == job
 
 
-async def test_search_wants_all_words_and_settles_for_any(agent: Agent) -> None:
+async def test_search_wants_what_is_quoted_and_any_other_word(agent: Agent) -> None:
     collection = await agent.collection("words")
     await agent.sync_new(collection, config={"entities": 12})
     both = (await agent.ok("search", readable_collection_id=collection, query="entity3 fox")).data
-    assert both["matched"] == "all"
-    assert titles(both) == ["Note 3"]
+    assert both["matched"] == "any"
+    assert titles(both)[0] == "Note 3"
+    quoted = await agent.ok("search", readable_collection_id=collection, query='"entity3" "fox"')
+    assert quoted.data["matched"] == "all"
+    assert titles(quoted.data) == ["Note 3"]
     either = await agent.ok("search", readable_collection_id=collection, query="entity3 entity5")
     assert either.data["matched"] == "any"
     assert sorted(titles(either.data)) == ["Note 3", "Note 5"]

@@ -14,7 +14,7 @@ from tests.support.store.open import open_store
 from weft.domain.collections import Collection
 from weft.domain.connections import Connection
 from weft.domain.jobs import Job, JobStatus, LogLine
-from weft.local.store.base import Batch, BatchEvent, Claim, Store
+from weft.local.store.base import Batch, BatchEvent, Claim, Store, Term
 from weft.testing.store_contract import support
 from weft.testing.store_contract.support import LEASE, ORGANIZATION, OWNER
 from weft.testing.store_contract.support import make_entity as entity
@@ -113,7 +113,8 @@ class Bench:
 
     async def hits(self, *terms: str, readable_id: str = "docs") -> list[str]:
         """Titles of the entities that hold all terms, sorted."""
-        titles = support.find_titles(self.store, *terms, readable_id=readable_id, limit=1000)
+        required = [Term(term, is_required=True) for term in terms]
+        titles = support.find_titles(self.store, *required, readable_id=readable_id, limit=1000)
         return sorted(await titles)
 
     async def types(self, connection: Connection) -> dict[str, int]:

@@ -89,10 +89,10 @@ async def read_resource(stage: Stage) -> None:
 
 async def find_known_line(stage: Stage) -> None:
     """Search for a sentence that is known to be there."""
-    query = " ".join(stage.place.read_known_words())
+    query = f'"{" ".join(stage.place.read_known_words())}"'
     found = await stage.call("search", readable_collection_id=_DOCS, query=query)
     stage.expect(bool(found["hits"]), "the sentence is found")
-    stage.expect(found["matched"] == "all", "all its words are found together")
+    stage.expect(found["matched"] == "all", "its words are found in a row")
     named = [hit for hit in found["hits"] if stage.place.known_file in hit["untrusted"]["title"]]
     stage.expect(bool(named), f"it is found in {stage.place.known_file}")
     stage.tell(f"{named[0]['untrusted']['title']}: {named[0]['untrusted']['snippet']}")
@@ -143,7 +143,7 @@ async def delete_connection(stage: Stage) -> None:
         "delete_connection", connection_id=target, confirmation_token=preview["confirmation_token"]
     )
     stage.expect(gone["deleted"] is True, "the confirmed call deletes")
-    query = " ".join(stage.place.read_known_words())
+    query = f'"{" ".join(stage.place.read_known_words())}"'
     found = await stage.call("search", readable_collection_id=_DOCS, query=query)
     stage.tell(f"{len(found['hits'])} hits for the sentence now")
     stage.expect(found["hits"] == [], "its text is no longer found")

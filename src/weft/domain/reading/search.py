@@ -22,7 +22,7 @@ class SearchMode(StrEnum):
 
 
 class SearchQuery(Frozen):
-    """A search. By words, all must occur; if nothing has all of them, hits have some of them.
+    """A search. By words, hits have any of them, the rare ones first, and all "quoted phrases".
 
     Without ``readable_collection_id`` it looks through all collections of the organisation.
     ``since`` and ``until`` are about when an entity was updated at its source, and exclude those

@@ -1,7 +1,8 @@
-"""Search of the local backend: full text, all words first, then any."""
+"""Search of the local backend: any of the words, and what is quoted."""
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from weft.backend import Search, validate_limit
 from weft.domain.entities import StoredEntity
@@ -17,12 +18,12 @@ from weft.domain.text.media_types import media_type_named
 from weft.errors import Ambiguous, InvalidInput, NotFound, Unsupported
 from weft.local.backend.browse import find_scope
 from weft.local.engine import Engine
-from weft.local.store.base import Matching
+from weft.local.store.base import Term
 from weft.local.store.browse import EntityFilter
 
 WORDS_MAX = 32
 OFFSET_MAX = 10_000
-_PLACE = re.compile(r"(all|any):([0-9]{1,6})")
+_PLACE = re.compile(r"[0-9]{1,6}")
 _WORD = re.compile(r"[^\W_]+")
 _TERM = re.compile(r'"([^"]*)"|(\S+)')
 
@@ -41,13 +42,30 @@ class LocalSearch(Search):
             )
         terms = parse_terms(query.query)
         limit = validate_limit(query.limit, maximum=SEARCH_LIMIT_MAX)
-        if query.cursor is not None:
-            matching, offset = _decode_cursor(query, query.cursor)
-            return await self._page(query, terms, matching, offset, limit)
-        results = await self._page(query, terms, "all", 0, limit)
-        if results.hits or len(terms) == 1:
-            return results
-        return await self._page(query, terms, "any", 0, limit)
+        scope = await find_scope(
+            self._engine.store,
+            self._organization_id,
+            query.readable_collection_id,
+            query.connection,
+        )
+        wanted = EntityFilter(
+            type=query.entity_type,
+            media_type=media_type_named(query.entity_type or ""),
+            since=query.since,
+            until=query.until,
+        )
+        offset = _decode_cursor(query, query.cursor) if query.cursor is not None else 0
+        found = await self._engine.store.entities.search(
+            scope, terms, wanted, limit=limit + 1, offset=offset
+        )
+        more = len(found.hits) > limit and offset + limit <= OFFSET_MAX
+        shown = tuple(found.hits[:limit])
+        has_all = all(hit.entity_id in found.complete for hit in shown)
+        return SearchResults(
+            hits=shown,
+            matched="all" if has_all else "any",
+            next_cursor=encode_cursor(str(offset + limit), *query.cursor_scope) if more else None,
+        )
 
     async def entity(
         self, entity: str, *, connection: str | None = None, offset: int, max_chars: int
@@ -78,34 +96,6 @@ class LocalSearch(Search):
             )
         return found[0].id
 
-    async def _page(
-        self, query: SearchQuery, terms: list[str], matching: Matching, offset: int, limit: int
-    ) -> SearchResults:
-        store = self._engine.store
-        scope = await find_scope(
-            store, self._organization_id, query.readable_collection_id, query.connection
-        )
-        hits = await store.entities.search(
-            scope,
-            terms,
-            matching,
-            EntityFilter(
-                type=query.entity_type,
-                media_type=media_type_named(query.entity_type or ""),
-                since=query.since,
-                until=query.until,
-            ),
-            limit=limit + 1,
-            offset=offset,
-        )
-        more = len(hits) > limit and offset + limit <= OFFSET_MAX
-        place = f"{matching}:{offset + limit}"
-        return SearchResults(
-            hits=tuple(hits[:limit]),
-            matched=matching,
-            next_cursor=encode_cursor(place, *query.cursor_scope) if more else None,
-        )
-
 
 def _no_entity() -> NotFound:
     return NotFound(
@@ -116,31 +106,31 @@ def _no_entity() -> NotFound:
     )
 
 
-def parse_terms(query: str) -> list[str]:
+def parse_terms(query: str) -> list[Term]:
     """Split the query into its words and "quoted phrases", each once, up to a number of words.
 
     A search takes time by the number of words, also of those in a phrase.
     """
     if len(query) > QUERY_MAX_CHARS:
         raise InvalidInput(f"query is longer than {QUERY_MAX_CHARS} characters.", field="query")
-    parts = (phrase or word for phrase, word in _TERM.findall(query))
-    terms = [part for part in parts if any(char.isalnum() for char in part)]
+    parts = (Term(phrase or word, bool(phrase)) for phrase, word in _TERM.findall(query))
+    terms = [part for part in parts if any(char.isalnum() for char in part.text)]
     if not terms:
         raise InvalidInput("query has no word to look for.", field="query")
     return list(_take_words(dict.fromkeys(terms)))
 
 
-def _take_words(terms: Iterable[str]) -> Iterator[str]:
+def _take_words(terms: Iterable[Term]) -> Iterator[Term]:
     left = WORDS_MAX
     for term in terms:
-        words = list(_WORD.finditer(term))
+        words = list(_WORD.finditer(term.text))
         if len(words) >= left:
-            yield term[: words[left - 1].end()]
+            yield replace(term, text=term.text[: words[left - 1].end()])
             return
         yield term
         left -= len(words)
 
 
-def _decode_cursor(query: SearchQuery, cursor: str) -> tuple[Matching, int]:
+def _decode_cursor(query: SearchQuery, cursor: str) -> int:
     found = decode_cursor(cursor, _PLACE, *query.cursor_scope)
-    return ("all" if found[1] == "all" else "any"), min(int(found[2]), OFFSET_MAX)
+    return min(int(found[0]), OFFSET_MAX)

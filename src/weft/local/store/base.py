@@ -10,8 +10,9 @@ when the job is interrupted. Callers give durations. `weft.testing.store_contrac
 
 from collections.abc import Collection as Ids
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Protocol
 
 from weft.domain.base import Page
 from weft.domain.collections import Collection
@@ -52,16 +53,30 @@ __all__ = [
     "ConnectionStore",
     "DueSchedule",
     "EntityStore",
+    "Found",
     "JobStore",
-    "Matching",
     "Outcome",
     "ScheduleStore",
     "Store",
+    "Term",
     "WaitingJob",
 ]
 
-Matching = Literal["all", "any"]
-"""Which of a search's terms an entity must hold."""
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A word to look for, or several in a row; all hits have those that are required."""
+
+    text: str
+    is_required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A page of hits, and the ids of those that have all terms."""
+
+    hits: Sequence[SearchHit]
+    complete: Ids[str]
 
 
 class CollectionStore(Protocol):
@@ -201,16 +216,17 @@ class EntityStore(Protocol):
     async def search(
         self,
         scope: Scope,
-        terms: Sequence[str],
-        matching: Matching,
+        terms: Sequence[Term],
         wanted: EntityFilter,
         *,
         limit: int,
         offset: int,
-    ) -> Sequence[SearchHit]:
+    ) -> Found:
         """Find entities by the words of title and text, best first, whatever ``wanted.order``.
 
-        Each term is a word, or several in a row; case, accents and punctuation do not count.
+        They have all terms that are required, or else any; rare ones count for more, and "the" and
+        its like do not, nor do case, accents and punctuation. Among very many entities, those that
+        have frequent words alone may be left out. Ask for one more hit than a page shows.
         """
         ...
 

@@ -135,7 +135,7 @@ def _how_found(wanted: SearchQuery, results: SearchResults) -> str:
     if results.by_meaning:
         alone = wanted.mode is SearchMode.MEANING
         return "by meaning; words may lack" if alone else "by meaning and words; words may lack"
-    return "with some of the words; none has all"
+    return "with some or all of the words, best first"
 
 
 def _hits(wanted: SearchQuery, results: SearchResults, *, whole: bool) -> CallToolResult:

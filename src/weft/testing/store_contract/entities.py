@@ -10,7 +10,6 @@ from weft.domain.jobs import JobStatus
 from weft.errors import Fenced
 from weft.local.store.base import Store
 from weft.local.store.brake import Sweep
-from weft.local.store.browse import EntityFilter, Scope
 from weft.sources.base import (
     Checkpoint,
     Deleted,
@@ -27,6 +26,7 @@ from weft.testing.store_contract.support import (
     claim_next,
     commit,
     count_changes,
+    find_hits,
     find_titles,
     finish,
     get_connection,
@@ -210,9 +210,7 @@ class EntityContract:
         # Python reads numbers from JSON that no JSON may have, such as 1e400.
         metadata: Json = {"k": [1, {"n": float("inf")}]}
         await list_all(store, made, make_entity("a", text, metadata=metadata, breadcrumbs=("x",)))
-        [hit] = await store.entities.search(
-            Scope(ORGANIZATION), ["abc"], "all", EntityFilter(), limit=1, offset=0
-        )
+        [hit] = await find_hits(store, "abc")
         for offset, size in ((0, 100), (0, 3), (3, 2), (8, 5), (0, 0)):
             found = await store.entities.get(
                 ORGANIZATION, hit.entity_id, offset=offset, max_chars=size

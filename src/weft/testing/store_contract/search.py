@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from weft.domain.reading.search import SNIPPET_MAX_CHARS
-from weft.local.store.base import Store
+from weft.local.store.base import Store, Term
 from weft.testing.store_contract.support import (
+    find,
     find_hits,
     find_titles,
     list_all,
@@ -45,13 +46,24 @@ class TextSearchContract:
     """Finding entities by the words of title and text."""
 
     @pytest.mark.anyio
-    async def test_all_or_any_of_the_terms(self, store: Store) -> None:
+    async def test_any_of_the_terms_but_all_that_are_required(self, store: Store) -> None:
         made = await make_connection(store)
         await list_all(store, made, make_entity("a", "red apple"), make_entity("b", "red pear"))
         assert sorted(await find_titles(store, "red")) == ["a", "b"]
-        assert await find_titles(store, "red", "pear") == ["b"]
-        assert sorted(await find_titles(store, "apple", "pear", matching="any")) == ["a", "b"]
-        assert await find_titles(store, "apple", "pear") == []
+        assert await find_titles(store, "red", "pear") == ["b", "a"]
+        assert sorted(await find_titles(store, "apple", "pear")) == ["a", "b"]
+        assert await find_titles(store, "red", Term("pear", is_required=True)) == ["b"]
+        both = (Term("apple", is_required=True), Term("pear", is_required=True))
+        assert await find_titles(store, *both) == []
+
+    @pytest.mark.anyio
+    async def test_page_tells_which_hits_have_all_terms(self, store: Store) -> None:
+        made = await make_connection(store)
+        await list_all(store, made, make_entity("a", "red apple"), make_entity("b", "red pear"))
+        for terms, expected in (("red",), {"a", "b"}), (("red", "pear"), {"b"}):
+            found = await find(store, *terms)
+            complete = {hit.title for hit in found.hits if hit.entity_id in found.complete}
+            assert complete == expected
 
     @pytest.mark.anyio
     async def test_without_a_collection_all_of_the_organization_are_searched(
@@ -186,7 +198,7 @@ class TextSearchContract:
         needed: list[float] = []
         for _ in range(3):
             started = time.process_time()
-            [hit] = await find_hits(store, *terms, matching="any", type=entity_type)
+            [hit] = await find_hits(store, *terms, type=entity_type)
             needed.append(time.process_time() - started)
             assert 0 < len(hit.snippet) <= SNIPPET_MAX_CHARS
         return min(needed)

@@ -11,7 +11,16 @@ from weft.domain.connections import AuthMethod, Connection, ConnectionStatus
 from weft.domain.entities import Entity
 from weft.domain.jobs import Job, JobStatus, JobTrigger, RunOptions
 from weft.domain.reading.search import SearchHit
-from weft.local.store.base import Batch, BatchEvent, Claim, ConnectionRow, Matching, Outcome, Store
+from weft.local.store.base import (
+    Batch,
+    BatchEvent,
+    Claim,
+    ConnectionRow,
+    Found,
+    Outcome,
+    Store,
+    Term,
+)
 from weft.local.store.brake import BRAKE_DEFAULTS, DeletionBrake, Sweep
 from weft.local.store.browse import EntityFilter, Scope
 
@@ -145,30 +154,33 @@ async def list_all(
     return await get_job(store, claim.job_id)
 
 
-async def find_hits(
+async def find(
     store: Store,
-    *terms: str,
-    matching: Matching = "all",
+    *terms: str | Term,
     readable_id: str | None = COLLECTION,
     organization_id: str = ORGANIZATION,
     connection_id: str | None = None,
     limit: int = 100,
     offset: int = 0,
     **filters: Any,
-) -> Sequence[SearchHit]:
-    """Search a collection, or all for None; the best hits come first."""
+) -> Found:
+    """Search a collection, or all for None; a term that is only text is not required."""
     collection = await open_collection(store, readable_id) if readable_id else None
     return await store.entities.search(
         Scope(organization_id, collection.id if collection else None, connection_id),
-        terms,
-        matching,
+        [Term(term) if isinstance(term, str) else term for term in terms],
         EntityFilter(**filters),
         limit=limit,
         offset=offset,
     )
 
 
-async def find_titles(store: Store, *terms: str, **options: Any) -> list[str]:
+async def find_hits(store: Store, *terms: str | Term, **options: Any) -> Sequence[SearchHit]:
+    """Return the hits of a search, best first."""
+    return (await find(store, *terms, **options)).hits
+
+
+async def find_titles(store: Store, *terms: str | Term, **options: Any) -> list[str]:
     """Return the titles that a search finds, best first."""
     return [hit.title for hit in await find_hits(store, *terms, **options)]
 

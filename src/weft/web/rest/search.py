@@ -1,7 +1,7 @@
 """Search in a collection."""
 
 from functools import partial
-from typing import Final
+from typing import Final, Literal
 
 from weft.backend import LIST_LIMIT_MAX, Backend
 from weft.domain.access.permissions import Impact
@@ -31,7 +31,7 @@ operation = partial(define, toolset="search")
     statuses=(400, 404),
 )
 async def search_instant(call: ApiCall[Nothing, SearchBody]) -> SearchAnswer:
-    """Search a collection by full text: all words first; if nothing has all, any of them."""
+    """Search a collection by full text: for any of the words."""
     return await _search(call)
 
 
@@ -54,17 +54,18 @@ async def _search(call: ApiCall[Nothing, SearchBody]) -> SearchAnswer:
         raise NotFound("This server offers no search.")
     first, last = call.body.offset, call.body.offset + call.body.limit
     hits: list[SearchHit] = []
+    matched: Literal["all", "any"] = "all"
     query = await _read_query(call, collection.readable_id, min(last, PAGE_SIZE))
     while True:
         page = await call.backend.search.search(query)
         hits.extend(page.hits)
+        matched = "all" if matched == page.matched else "any"
         if page.next_cursor is None or len(hits) >= last:
             break
         query = query.model_copy(update={"cursor": page.next_cursor})
     shown = hits[first:last]
     owners = await _fetch_owners(call.backend, {hit.connection_id for hit in shown} - {""})
     results = [hit_answer(hit, owners.get(hit.connection_id)) for hit in shown]
-    matched = "all" if page.matched == "all" else "any"
     return SearchAnswer(results=results, matched=matched, by_meaning=page.by_meaning)
 
 

@@ -20,7 +20,7 @@ from weft.domain.jobs import JobStatus
 from weft.domain.reading.browsing import ChangeKind
 from weft.domain.reading.search import SNIPPET_MAX_CHARS, SearchHit
 from weft.errors import Fenced
-from weft.local.store.base import Batch, Claim, EntityStore, Matching
+from weft.local.store.base import Batch, Claim, EntityStore, Found, Term
 from weft.local.store.brake import (
     NAME_MAX_CHARS,
     NAMES_MAX,
@@ -185,15 +185,15 @@ class MemoryEntities(EntityStore):
     async def search(
         self,
         scope: Scope,
-        terms: Sequence[str],
-        matching: Matching,
+        terms: Sequence[Term],
         wanted: EntityFilter,
         *,
         limit: int,
         offset: int,
-    ) -> Sequence[SearchHit]:
+    ) -> Found:
         hits: list[SearchHit] = []
-        phrases = [_words(term) for term in terms]
+        complete: set[str] = set()
+        phrases = [_words(term.text) for term in terms]
         for (key, _), each in self._state.entities.items():
             connection = self._state.connections[key]
             row = connection.row
@@ -207,7 +207,9 @@ class MemoryEntities(EntityStore):
                 continue
             title, text = _words(each.entity.title), _words(each.entity.text)
             scores = [TITLE_WEIGHT * _count(p, title) + _count(p, text) for p in phrases]
-            if all(scores) if matching == "all" else any(scores):
+            counted = zip(scores, terms, strict=True)
+            if any(scores) and all(count for count, term in counted if term.is_required):
+                complete |= {str(each.number)} if all(scores) else set()
                 hits.append(
                     SearchHit(
                         entity_id=str(each.number),
@@ -220,7 +222,7 @@ class MemoryEntities(EntityStore):
                         score=sum(scores),
                     )
                 )
-        return sorted(hits, key=lambda hit: -hit.score)[offset : offset + limit]
+        return Found(sorted(hits, key=lambda hit: -hit.score)[offset : offset + limit], complete)
 
     async def get(
         self, organization_id: str, entity_id: str, *, offset: int, max_chars: int

@@ -79,7 +79,7 @@ async def test_hits_by_meaning_are_not_said_to_have_the_words(
     backend.search.hits, backend.search.by_meaning = [hit(1, "text")], True
     text, _ = await good(connect, "search", readable_collection_id="docs", query="x", mode=mode)
     assert text.startswith(f"1 hit {told}")
-    assert "none has all" not in text
+    assert "all of the words" not in text
 
 
 async def test_note_of_a_backend_is_told(connect: Connect, backend: FakeBackend) -> None:

@@ -95,7 +95,7 @@ def _print(results: SearchResults, query: str) -> None:
         out.print("Nothing found.")
         return
     if results.matched == "any" and not results.by_meaning:
-        out.print("Nothing has all of these words; these have some of them.", style="yellow")
+        out.print("Not all of these have all of the words.", style="yellow")
     words = _words_pattern(query)
     for hit in results.hits:
         title, snippet = Text(plain(hit.title) or hit.entity_id, style="bold"), plain(hit.snippet)

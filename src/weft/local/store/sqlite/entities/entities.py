@@ -9,16 +9,15 @@ from functools import partial
 from typing import Any
 
 from weft.domain.entities import StoredEntity
-from weft.domain.reading.search import SearchHit
-from weft.local.store.base import Batch, Claim, EntityStore, Matching
+from weft.local.store.base import Batch, Claim, EntityStore, Found, Term
 from weft.local.store.brake import DeletionBrake, Sweep
 from weft.local.store.browse import EntityFilter, Scope
 from weft.local.store.prepared import prepare
 from weft.local.store.sqlite.entities.batches import apply, check_fence
 from weft.local.store.sqlite.entities.browse import globs_of
 from weft.local.store.sqlite.entities.changes import forget_unread
-from weft.local.store.sqlite.entities.excerpts import cut_excerpt, index_tokenizer
 from weft.local.store.sqlite.entities.marks import Marks
+from weft.local.store.sqlite.entities.search import search_entities
 from weft.local.store.sqlite.entities.sweep import (
     delete_part,
     find_doomed,
@@ -97,13 +96,12 @@ class SqliteEntities(Table, EntityStore):
     async def search(
         self,
         scope: Scope,
-        terms: Sequence[str],
-        matching: Matching,
+        terms: Sequence[Term],
         wanted: EntityFilter,
         *,
         limit: int,
         offset: int,
-    ) -> Sequence[SearchHit]:
+    ) -> Found:
         values: dict[str, Any] = {
             "organization_id": scope.organization_id,
             "collection_id": scope.collection_id,
@@ -117,7 +115,7 @@ class SqliteEntities(Table, EntityStore):
             "offset": offset,
         }
         async with self._searching:
-            return await self._database.read(_search, values, terms, matching)
+            return await self._database.read(search_entities, values, terms)
 
     async def get(
         self, organization_id: str, entity_id: str, *, offset: int, max_chars: int
@@ -167,34 +165,6 @@ def _marks_of_job(db: Session, claim: Claim) -> Marks:
 
 def _rows(db: Session, query: str, *values: object) -> Iterator[tuple[Any, ...]]:
     return iter(db.execute(queries()[query], values))
-
-
-def _match_expression(terms: Sequence[str], matching: Matching) -> str:
-    """Write the terms as literals of FTS5's language, without NULs, which would end them."""
-    literals = ('"' + term.replace('"', '""').replace("\0", "") + '"' for term in terms)
-    return (" " if matching == "all" else " OR ").join(literals)
-
-
-def _search(
-    db: Session, values: dict[str, Any], terms: Sequence[str], matching: Matching
-) -> list[SearchHit]:
-    tokenize = index_tokenizer(db)
-    # Ranking takes time by the square of the terms that match the same words.
-    distinct = {tuple(word for *_, word in tokenize(t.encode())): t for t in reversed(terms)}
-    values["match"] = _match_expression(tuple(distinct.values()), matching)
-    return [
-        SearchHit(
-            entity_id=str(row["no"]),
-            connection_id=row["id"],
-            connection_name=row["name"],
-            type=row["type"],
-            title=row["title"],
-            snippet=cut_excerpt(tokenize, row["text"], row["places"]),
-            url=row["url"],
-            score=float(f"{row['score']:.4g}"),
-        )
-        for row in rows(db, queries()["entity_search"], values)
-    ]
 
 
 def _get(db: Session, values: dict[str, Any]) -> StoredEntity | None:

@@ -170,6 +170,19 @@ WHERE entity_fts MATCH :match
   AND (e.source_id GLOB :pattern OR e.source_id GLOB :file_pattern)
 ORDER BY entity_fts.rank LIMIT :limit OFFSET :offset;
 
+-- name: body_last
+-- The highest number of an entity, which there are about as many of.
+SELECT max(no) FROM entity_body;
+
+-- name: index_count
+-- How many entities an expression of the index fits, up to a limit.
+SELECT count(*) FROM (SELECT 1 FROM entity_fts WHERE entity_fts MATCH ? LIMIT ?);
+
+-- name: index_among
+-- Those of these entities that an expression of the index fits.
+SELECT f.rowid FROM carray(:nos) k
+CROSS JOIN entity_fts f ON f.rowid = k.value WHERE f.entity_fts MATCH :match;
+
 -- name: entity_get
 -- One entity with a window of its text, in characters.
 SELECT e.no, e.source_id, e.type, c.id AS connection_id, c.name AS connection_name,
