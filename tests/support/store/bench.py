@@ -14,7 +14,8 @@ from tests.support.store.open import open_store
 from weft.domain.collections import Collection
 from weft.domain.connections import Connection
 from weft.domain.jobs import Job, JobStatus, LogLine
-from weft.local.store.base import Batch, BatchEvent, Claim, Store, Term
+from weft.local.store.base import Batch, BatchEvent, Claim, Store
+from weft.local.store.search import Term
 from weft.testing.store_contract import support
 from weft.testing.store_contract.support import LEASE, ORGANIZATION, OWNER
 from weft.testing.store_contract.support import make_entity as entity

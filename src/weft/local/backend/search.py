@@ -10,6 +10,7 @@ from weft.domain.reading.cursors import decode_cursor, encode_cursor
 from weft.domain.reading.search import (
     QUERY_MAX_CHARS,
     SEARCH_LIMIT_MAX,
+    SearchHit,
     SearchMode,
     SearchQuery,
     SearchResults,
@@ -18,8 +19,8 @@ from weft.domain.text.media_types import media_type_named
 from weft.errors import Ambiguous, InvalidInput, NotFound, Unsupported
 from weft.local.backend.browse import find_scope
 from weft.local.engine import Engine
-from weft.local.store.base import Term
 from weft.local.store.browse import EntityFilter
+from weft.local.store.search import ShownEntity, Term
 
 WORDS_MAX = 32
 OFFSET_MAX = 10_000
@@ -55,15 +56,14 @@ class LocalSearch(Search):
             until=query.until,
         )
         offset = _decode_cursor(query, query.cursor) if query.cursor is not None else 0
-        found = await self._engine.store.entities.search(
-            scope, terms, wanted, limit=limit + 1, offset=offset
-        )
-        more = len(found.hits) > limit and offset + limit <= OFFSET_MAX
-        shown = tuple(found.hits[:limit])
-        has_all = all(hit.entity_id in found.complete for hit in shown)
+        store = self._engine.store.search
+        ranked = await store.rank(scope, terms, wanted, limit=limit + 1, offset=offset)
+        scores = dict(ranked[:limit])
+        shown = await store.show(scope, terms, list(scores))
+        more = len(ranked) > limit and offset + limit <= OFFSET_MAX
         return SearchResults(
-            hits=shown,
-            matched="all" if has_all else "any",
+            hits=tuple(_hit(each, scores[each.no]) for each in shown),
+            matched="all" if all(each.has_all for each in shown) else "any",
             next_cursor=encode_cursor(str(offset + limit), *query.cursor_scope) if more else None,
         )
 
@@ -95,6 +95,19 @@ class LocalSearch(Search):
                 hint="Use one of these ids, or name the connection.",
             )
         return found[0].id
+
+
+def _hit(entity: ShownEntity, score: float) -> SearchHit:
+    return SearchHit(
+        entity_id=str(entity.no),
+        connection_id=entity.connection_id,
+        connection_name=entity.connection_name,
+        type=entity.type,
+        title=entity.title,
+        snippet=entity.excerpt.text,
+        url=entity.url,
+        score=float(f"{score:.4g}"),
+    )
 
 
 def _no_entity() -> NotFound:

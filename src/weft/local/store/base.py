@@ -10,7 +10,6 @@ when the job is interrupted. Callers give durations. `weft.testing.store_contrac
 
 from collections.abc import Collection as Ids
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -18,7 +17,6 @@ from weft.domain.base import Page
 from weft.domain.collections import Collection
 from weft.domain.connections import Connection, ConnectionStatus, ConnectionTotals
 from weft.domain.entities import StoredEntity
-from weft.domain.reading.search import SearchHit
 from weft.errors import ErrorCategory
 from weft.local.store.audit import AuditStore
 from weft.local.store.authorizations import (
@@ -28,7 +26,7 @@ from weft.local.store.authorizations import (
     TokenStore,
 )
 from weft.local.store.brake import DeletionBrake, Sweep
-from weft.local.store.browse import BrowseStore, EntityFilter, Scope
+from weft.local.store.browse import BrowseStore
 from weft.local.store.jobs import JobStore, ScheduleStore
 from weft.local.store.keys import KeyStore
 from weft.local.store.notes import NoteStore
@@ -41,6 +39,7 @@ from weft.local.store.records import (
     Outcome,
     WaitingJob,
 )
+from weft.local.store.search import SearchStore
 from weft.local.store.trash import TrashStore
 from weft.local.store.vault import DataKeyStore, SecretStore
 
@@ -53,30 +52,12 @@ __all__ = [
     "ConnectionStore",
     "DueSchedule",
     "EntityStore",
-    "Found",
     "JobStore",
     "Outcome",
     "ScheduleStore",
     "Store",
-    "Term",
     "WaitingJob",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Term:
-    """A word to look for, or several in a row; all hits have those that are required."""
-
-    text: str
-    is_required: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A page of hits, and the ids of those that have all terms."""
-
-    hits: Sequence[SearchHit]
-    complete: Ids[str]
 
 
 class CollectionStore(Protocol):
@@ -177,7 +158,7 @@ class ConnectionStore(Protocol):
 
 
 class EntityStore(Protocol):
-    """Entities: written by syncs, read by search."""
+    """Entities, written by syncs."""
 
     async def versions(self, connection_id: str, ids: Ids[str]) -> Mapping[str, str]:
         """Look up stored versions by the source's entity id."""
@@ -213,23 +194,6 @@ class EntityStore(Protocol):
         """
         ...
 
-    async def search(
-        self,
-        scope: Scope,
-        terms: Sequence[Term],
-        wanted: EntityFilter,
-        *,
-        limit: int,
-        offset: int,
-    ) -> Found:
-        """Find entities by the words of title and text, best first, whatever ``wanted.order``.
-
-        They have all terms that are required, or else any; rare ones count for more, and "the" and
-        its like do not, nor do case, accents and punctuation. Among very many entities, those that
-        have frequent words alone may be left out. Ask for one more hit than a page shows.
-        """
-        ...
-
     async def get(
         self, organization_id: str, entity_id: str, *, offset: int, max_chars: int
     ) -> StoredEntity | None:
@@ -247,6 +211,7 @@ class Store(Protocol):
     jobs: JobStore
     schedules: ScheduleStore
     entities: EntityStore
+    search: SearchStore
     browse: BrowseStore
     trash: TrashStore
     keys: KeyStore

@@ -15,7 +15,7 @@ from weft.local.store.browse import (
 )
 from weft.testing.store_contract.support import (
     ORGANIZATION,
-    find_hits,
+    find,
     get_connection,
     list_all,
     make_connection,
@@ -46,10 +46,10 @@ class BrowseContract:
         made = await make_connection(store)
         entity = make_entity("docs/a.md", "café", url="https://host/docs/a.md", updated_at=NOON)
         await list_all(store, made, entity)
-        [hit] = await find_hits(store, "café")
+        [hit] = await find(store, "café")
         assert await _walk(store, EntityFilter()) == [
             ListedEntity(
-                id=hit.entity_id,
+                id=str(hit.no),
                 source_entity_id="docs/a.md",
                 connection_id=made.id,
                 connection_name=made.name,

@@ -26,7 +26,7 @@ from weft.testing.store_contract.support import (
     claim_next,
     commit,
     count_changes,
-    find_hits,
+    find,
     find_titles,
     finish,
     get_connection,
@@ -210,14 +210,14 @@ class EntityContract:
         # Python reads numbers from JSON that no JSON may have, such as 1e400.
         metadata: Json = {"k": [1, {"n": float("inf")}]}
         await list_all(store, made, make_entity("a", text, metadata=metadata, breadcrumbs=("x",)))
-        [hit] = await find_hits(store, "abc")
+        [hit] = await find(store, "abc")
         for offset, size in ((0, 100), (0, 3), (3, 2), (8, 5), (0, 0)):
             found = await store.entities.get(
-                ORGANIZATION, hit.entity_id, offset=offset, max_chars=size
+                ORGANIZATION, str(hit.no), offset=offset, max_chars=size
             )
             assert found is not None
             assert (found.text, found.total_chars) == (text[offset : offset + size], len(text))
             assert (found.source_entity_id, found.connection_id) == ("a", made.id)
             assert (found.metadata, found.breadcrumbs) == ({"k": [1, {"n": None}]}, ("x",))
-        for organization, entity_id in (("somebody", hit.entity_id), (ORGANIZATION, "no such id")):
+        for organization, entity_id in (("somebody", str(hit.no)), (ORGANIZATION, "no such id")):
             assert await store.entities.get(organization, entity_id, offset=0, max_chars=1) is None

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from weft.domain.reading.search import SNIPPET_MAX_CHARS
-from weft.local.store.base import Store, Term
+from weft.local.store.base import Store
+from weft.local.store.search import Term
 from weft.testing.store_contract.support import (
     find,
-    find_hits,
     find_titles,
     list_all,
     make_connection,
@@ -62,8 +62,7 @@ class TextSearchContract:
         await list_all(store, made, make_entity("a", "red apple"), make_entity("b", "red pear"))
         for terms, expected in (("red",), {"a", "b"}), (("red", "pear"), {"b"}):
             found = await find(store, *terms)
-            complete = {hit.title for hit in found.hits if hit.entity_id in found.complete}
-            assert complete == expected
+            assert {each.title for each in found if each.has_all} == expected
 
     @pytest.mark.anyio
     async def test_without_a_collection_all_of_the_organization_are_searched(
@@ -155,12 +154,12 @@ class TextSearchContract:
         made = await make_connection(store, name="My Notes")
         text = f"{'before ' * 100} needle {'after ' * 100}"
         await list_all(store, made, make_entity("a", text, kind="page", url="https://e.example/a"))
-        [hit] = await find_hits(store, "needle")
+        [hit] = await find(store, "needle")
         assert (hit.connection_id, hit.connection_name) == (made.id, "My Notes")
         assert (hit.type, hit.title, hit.url) == ("page", "a", "https://e.example/a")
-        assert "needle" in hit.snippet
-        assert len(hit.snippet) < len(text)
-        assert hit.score > 0
+        assert "needle" in hit.excerpt.text
+        assert len(hit.excerpt.text) < len(text)
+        assert hit.excerpt.offset == text.index(hit.excerpt.text.strip(" …"))
 
     @pytest.mark.anyio
     @pytest.mark.parametrize("unbroken", [char * 70_000 for char in "= f语"])
@@ -171,9 +170,9 @@ class TextSearchContract:
         made = await make_connection(store)
         text = f"{unbroken} needle" if first else f"needle {unbroken} end"
         await list_all(store, made, make_entity("a", text))
-        [hit] = await find_hits(store, "needle")
-        assert len(hit.snippet) <= SNIPPET_MAX_CHARS
-        assert "needle" in hit.snippet
+        [hit] = await find(store, "needle")
+        assert len(hit.excerpt.text) <= SNIPPET_MAX_CHARS
+        assert "needle" in hit.excerpt.text
 
     @pytest.mark.anyio
     @pytest.mark.parametrize("name", HOSTILE_TEXTS)
@@ -198,9 +197,9 @@ class TextSearchContract:
         needed: list[float] = []
         for _ in range(3):
             started = time.process_time()
-            [hit] = await find_hits(store, *terms, type=entity_type)
+            [hit] = await find(store, *terms, type=entity_type)
             needed.append(time.process_time() - started)
-            assert 0 < len(hit.snippet) <= SNIPPET_MAX_CHARS
+            assert 0 < len(hit.excerpt.text) <= SNIPPET_MAX_CHARS
         return min(needed)
 
     @pytest.mark.anyio

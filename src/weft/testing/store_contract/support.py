@@ -10,19 +10,17 @@ from weft.domain.collections import Collection
 from weft.domain.connections import AuthMethod, Connection, ConnectionStatus
 from weft.domain.entities import Entity
 from weft.domain.jobs import Job, JobStatus, JobTrigger, RunOptions
-from weft.domain.reading.search import SearchHit
 from weft.local.store.base import (
     Batch,
     BatchEvent,
     Claim,
     ConnectionRow,
-    Found,
     Outcome,
     Store,
-    Term,
 )
 from weft.local.store.brake import BRAKE_DEFAULTS, DeletionBrake, Sweep
 from weft.local.store.browse import EntityFilter, Scope
+from weft.local.store.search import ShownEntity, Term
 
 PassTime = Callable[[timedelta], object]
 
@@ -163,26 +161,22 @@ async def find(
     limit: int = 100,
     offset: int = 0,
     **filters: Any,
-) -> Found:
+) -> Sequence[ShownEntity]:
     """Search a collection, or all for None; a term that is only text is not required."""
     collection = await open_collection(store, readable_id) if readable_id else None
-    return await store.entities.search(
-        Scope(organization_id, collection.id if collection else None, connection_id),
-        [Term(term) if isinstance(term, str) else term for term in terms],
-        EntityFilter(**filters),
-        limit=limit,
-        offset=offset,
+    scope = Scope(organization_id, collection.id if collection else None, connection_id)
+    wanted = [Term(term) if isinstance(term, str) else term for term in terms]
+    ranked = await store.search.rank(
+        scope, wanted, EntityFilter(**filters), limit=limit, offset=offset
     )
-
-
-async def find_hits(store: Store, *terms: str | Term, **options: Any) -> Sequence[SearchHit]:
-    """Return the hits of a search, best first."""
-    return (await find(store, *terms, **options)).hits
+    scores = [each.score for each in ranked]
+    assert scores == sorted(scores, reverse=True)
+    return await store.search.show(scope, wanted, [each.no for each in ranked])
 
 
 async def find_titles(store: Store, *terms: str | Term, **options: Any) -> list[str]:
     """Return the titles that a search finds, best first."""
-    return [hit.title for hit in await find_hits(store, *terms, **options)]
+    return [each.title for each in await find(store, *terms, **options)]
 
 
 def count_changes(job: Job) -> dict[str, int]:

@@ -19,7 +19,7 @@ from weft.testing.store_contract.support import (
     PassTime,
     claim_new,
     commit,
-    find_hits,
+    find,
     find_titles,
     finish,
     get_connection,
@@ -69,12 +69,12 @@ class TrashContract:
         made = await make_connection(store, credentials="sealed", schedule=due)
         job = await list_all(store, made, make_entity("a", "word"))
         await begin(store, made.id)
-        [hit] = await find_hits(store, "word")
+        [hit] = await find(store, "word")
         gone = await delete(store, made)
         assert gone.restorable_until == await store.now() + DAY
         pass_time(timedelta(hours=2))
         assert await find_titles(store, "word") == []
-        assert await store.entities.get(ORGANIZATION, hit.entity_id, offset=0, max_chars=1) is None
+        assert await store.entities.get(ORGANIZATION, str(hit.no), offset=0, max_chars=1) is None
         page = await store.browse.entities(ALL, EntityFilter(), cursor=None, limit=9)
         assert page.items == ()
         assert await store.browse.locate(ALL, "a") == ()
@@ -105,7 +105,7 @@ class TrashContract:
         job = await list_all(store, made, make_entity("a", "word"), make_entity("b"))
         await begin(store, made.id)
         before = await get_connection(store, made.id)
-        [hit] = await find_hits(store, "word")
+        [hit] = await find(store, "word")
         gone = await delete(store, made)
         for text in (None, made.id, made.id[:8], made.name.upper()):
             [found] = await store.trash.find_connections(ORGANIZATION, text, limit=9)
@@ -118,7 +118,7 @@ class TrashContract:
         after = await get_connection(store, made.id)
         assert after == before.model_copy(update={"version": after.version})
         assert after.version > before.version, "who saw it before may not change it now"
-        assert [each.entity_id for each in await find_hits(store, "word")] == [hit.entity_id]
+        assert [each.no for each in await find(store, "word")] == [hit.no]
         assert await store.connections.credentials(ORGANIZATION, made.id) == "sealed"
         assert await store.jobs.get(ORGANIZATION, job.id) == job
         assert [each.connection_id for each in await store.schedules.due(9)] == [made.id]

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tests.support.store.memory.state import EntityState, JobState, NameRow, State
@@ -44,20 +44,6 @@ class MemoryBrowse(BrowseStore):
     def __init__(self, state: State) -> None:
         self._state = state
 
-    def _is_in(self, scope: Scope, connection_id: str) -> bool:
-        each = self._state.connections.get(connection_id)
-        return (
-            each is not None
-            and each.row.organization_id == scope.organization_id
-            and scope.connection_id in (None, connection_id)
-            and scope.collection_id in (None, each.collection_id)
-        )
-
-    def _within(self, scope: Scope) -> Iterator[tuple[str, EntityState]]:
-        for (owner, _), each in self._state.entities.items():
-            if self._is_in(scope, owner):
-                yield owner, each
-
     def _show(self, owner: str, each: EntityState) -> ListedEntity:
         entity = each.entity
         return ListedEntity(
@@ -75,25 +61,25 @@ class MemoryBrowse(BrowseStore):
     async def entities(
         self, scope: Scope, wanted: EntityFilter, *, cursor: str | None, limit: int
     ) -> Page[ListedEntity]:
-        found = [(o, e) for o, e in self._within(scope) if fits(e, wanted)]
+        found = [(o, e) for o, e in self._state.within(scope) if fits(e, wanted)]
         found.sort(key=lambda pair: _rank(pair[1], wanted.order))
         return _cut([self._show(*pair) for pair in found], cursor, limit)
 
     async def count_types(self, scope: Scope) -> Mapping[str, int]:
-        return Counter(each.entity.type for _, each in self._within(scope))
+        return Counter(each.entity.type for _, each in self._state.within(scope))
 
     async def count_media_types(self, scope: Scope) -> Mapping[str, int]:
-        found = (media_type_of(each.entity.id) for _, each in self._within(scope))
+        found = (media_type_of(each.entity.id) for _, each in self._state.within(scope))
         return Counter(media_type for media_type in found if media_type)
 
     async def largest(self, scope: Scope, limit: int) -> Sequence[ListedEntity]:
-        found = [self._show(*pair) for pair in self._within(scope)]
+        found = [self._show(*pair) for pair in self._state.within(scope)]
         return sorted(found, key=lambda each: -each.size)[:limit]
 
     async def locate(self, scope: Scope, name: str) -> Sequence[ListedEntity]:
         found = [
             (o, e)
-            for o, e in self._within(scope)
+            for o, e in self._state.within(scope)
             if name in (e.entity.id, e.entity.id.removeprefix(FILE_PREFIX))
             or e.entity.url == url_of(name)
         ]
@@ -104,7 +90,7 @@ class MemoryBrowse(BrowseStore):
         found = [
             (number, each)
             for number, each in enumerate(self._state.jobs.values())
-            if self._is_in(scope, each.job.source_connection_id)
+            if self._state.is_in(scope, each.job.source_connection_id)
             and wanted.job_id in (None, each.job.id)
             and any(counts_of(each.job).values())
             and (not wanted.since or (each.job.completed_at or now) >= wanted.since)

@@ -1,13 +1,10 @@
 """Entities of the store in memory."""
 
-import re
-import unicodedata
 from collections.abc import Collection as Ids
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from tests.support.store.memory.browse import (
-    fits,
     forget_unread,
     note_checkpoint,
     note_name,
@@ -18,9 +15,8 @@ from weft.domain.attention import DeletionHold
 from weft.domain.entities import StoredEntity
 from weft.domain.jobs import JobStatus
 from weft.domain.reading.browsing import ChangeKind
-from weft.domain.reading.search import SNIPPET_MAX_CHARS, SearchHit
 from weft.errors import Fenced
-from weft.local.store.base import Batch, Claim, EntityStore, Found, Term
+from weft.local.store.base import Batch, Claim, EntityStore
 from weft.local.store.brake import (
     NAME_MAX_CHARS,
     NAMES_MAX,
@@ -29,12 +25,8 @@ from weft.local.store.brake import (
     Sweep,
     SweepExtent,
 )
-from weft.local.store.browse import EntityFilter, Scope
 from weft.local.store.prepared import PreparedBatch, prepare
 from weft.local.store.values import dumps, loads
-
-SNIPPET_WORDS = 48
-TITLE_WEIGHT = 4
 
 
 class MemoryEntities(EntityStore):
@@ -182,48 +174,6 @@ class MemoryEntities(EntityStore):
         held.gone = [mark for mark in held.gone if not (whole or mark[0] == claim.listing)]
         return Sweep(deleted=total, had_gaps=job.incomplete)
 
-    async def search(
-        self,
-        scope: Scope,
-        terms: Sequence[Term],
-        wanted: EntityFilter,
-        *,
-        limit: int,
-        offset: int,
-    ) -> Found:
-        hits: list[SearchHit] = []
-        complete: set[str] = set()
-        phrases = [_words(term.text) for term in terms]
-        for (key, _), each in self._state.entities.items():
-            connection = self._state.connections[key]
-            row = connection.row
-            if row.organization_id != scope.organization_id:
-                continue
-            if scope.collection_id not in (None, connection.collection_id):
-                continue
-            if scope.connection_id not in (None, key):
-                continue
-            if not fits(each, wanted):
-                continue
-            title, text = _words(each.entity.title), _words(each.entity.text)
-            scores = [TITLE_WEIGHT * _count(p, title) + _count(p, text) for p in phrases]
-            counted = zip(scores, terms, strict=True)
-            if any(scores) and all(count for count, term in counted if term.is_required):
-                complete |= {str(each.number)} if all(scores) else set()
-                hits.append(
-                    SearchHit(
-                        entity_id=str(each.number),
-                        connection_id=key,
-                        connection_name=connection.row.name,
-                        type=each.entity.type,
-                        title=each.entity.title,
-                        snippet=_snippet(each.entity.text, phrases),
-                        url=each.entity.url,
-                        score=sum(scores),
-                    )
-                )
-        return Found(sorted(hits, key=lambda hit: -hit.score)[offset : offset + limit], complete)
-
     async def get(
         self, organization_id: str, entity_id: str, *, offset: int, max_chars: int
     ) -> StoredEntity | None:
@@ -248,23 +198,3 @@ class MemoryEntities(EntityStore):
                     breadcrumbs=entity.breadcrumbs,
                 )
         return None
-
-
-def _words(text: str) -> list[str]:
-    plain = unicodedata.normalize("NFKD", text).casefold().replace("\0", "")
-    return re.findall(r"\w+", "".join(char for char in plain if not unicodedata.combining(char)))
-
-
-def _count(phrase: list[str], words: list[str]) -> int:
-    places = range(len(words) - len(phrase) + 1) if phrase else ()
-    return sum(words[place : place + len(phrase)] == phrase for place in places)
-
-
-def _snippet(text: str, phrases: list[list[str]]) -> str:
-    words = text.split()
-    wanted = {phrase[0] for phrase in phrases if phrase}
-    first = next((n for n, word in enumerate(words) if wanted & {*_words(word)}), 0)
-    start = max(0, first - SNIPPET_WORDS // 2)
-    before = " ".join(words[start:first])[-SNIPPET_MAX_CHARS // 4 :]
-    after = " ".join(words[first : start + SNIPPET_WORDS])
-    return f"{before} {after}".strip()[:SNIPPET_MAX_CHARS]

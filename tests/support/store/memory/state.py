@@ -1,7 +1,7 @@
 """The rows of the store in memory, and how they look from outside."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
@@ -24,6 +24,7 @@ from weft.domain.entities import Entity
 from weft.domain.jobs import Finding, FindingKind, Job, JobStatus, LogLine, RunOptions
 from weft.domain.reading.browsing import ChangeKind
 from weft.local.store.authorizations import AuthProviderRow, AuthSession, OAuthClientRow
+from weft.local.store.browse import Scope
 from weft.local.store.notes import NoteRow
 from weft.local.store.records import Claim, ConnectionRow
 from weft.local.store.vault import SecretRow, WrappedKey
@@ -158,6 +159,22 @@ class State:
     )
     numbers: "count[int]" = field(default_factory=lambda: count(1))
     changes: int = 1
+
+    def is_in(self, scope: Scope, connection_id: str) -> bool:
+        """Tell whether a connection is there, and in the scope."""
+        each = self.connections.get(connection_id)
+        return (
+            each is not None
+            and each.row.organization_id == scope.organization_id
+            and scope.connection_id in (None, connection_id)
+            and scope.collection_id in (None, each.collection_id)
+        )
+
+    def within(self, scope: Scope) -> Iterator[tuple[str, EntityState]]:
+        """Yield the entities in the scope, each with its connection's id."""
+        for (owner, _), each in self.entities.items():
+            if self.is_in(scope, owner):
+                yield owner, each
 
     def record(
         self, action: str, kind: str, target: str, organization: str, connection: str | None = None

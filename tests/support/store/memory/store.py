@@ -22,6 +22,7 @@ from tests.support.store.memory.records import (
     MemorySecrets,
     MemoryTokens,
 )
+from tests.support.store.memory.search import MemorySearch
 from tests.support.store.memory.state import ConnectionState, State, make_page
 from tests.support.store.memory.trash import MemoryTrash
 from weft.domain import collections as domain
@@ -292,6 +293,7 @@ class MemoryStore(Store):
         self.jobs = MemoryJobs(state)
         self.schedules = MemorySchedules(state, self.jobs)
         self.entities = MemoryEntities(state)
+        self.search = MemorySearch(self._state)
         self.browse = MemoryBrowse(state)
         self.trash = MemoryTrash(state)
         self.keys = MemoryKeys(state)

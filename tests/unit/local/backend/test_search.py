@@ -7,7 +7,7 @@ from weft.domain.reading.cursors import encode_cursor
 from weft.domain.reading.search import QUERY_MAX_CHARS, SEARCH_LIMIT_MAX, SearchQuery, SearchResults
 from weft.errors import InvalidInput, NotFound
 from weft.local.backend.search import OFFSET_MAX, WORDS_MAX, LocalSearch, parse_terms
-from weft.local.store.base import Term
+from weft.local.store.search import Term
 
 pytestmark = pytest.mark.anyio
 

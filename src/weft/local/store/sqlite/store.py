@@ -10,6 +10,7 @@ import anyio
 from weft.local.store.base import Store
 from weft.local.store.sqlite.entities.browse import SqliteBrowse
 from weft.local.store.sqlite.entities.entities import SqliteEntities
+from weft.local.store.sqlite.entities.search import SqliteSearch
 from weft.local.store.sqlite.file.database import Clock, Database
 from weft.local.store.sqlite.tables.audit import SqliteAudit
 from weft.local.store.sqlite.tables.authorizations import (
@@ -41,6 +42,7 @@ class SqliteStore(Store):
         self.jobs = SqliteJobs(database)
         self.schedules = SqliteSchedules(database)
         self.entities = SqliteEntities(database)
+        self.search = SqliteSearch(database)
         self.browse = SqliteBrowse(database)
         self.trash = SqliteTrash(database)
         self.keys = SqliteKeys(database)

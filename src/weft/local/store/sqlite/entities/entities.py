@@ -1,4 +1,4 @@
-"""Entities on SQLite: syncs write them in batches under a claim, search reads them."""
+"""Entities on SQLite: syncs write them in batches under a claim."""
 
 import asyncio
 import json
@@ -9,15 +9,12 @@ from functools import partial
 from typing import Any
 
 from weft.domain.entities import StoredEntity
-from weft.local.store.base import Batch, Claim, EntityStore, Found, Term
+from weft.local.store.base import Batch, Claim, EntityStore
 from weft.local.store.brake import DeletionBrake, Sweep
-from weft.local.store.browse import EntityFilter, Scope
 from weft.local.store.prepared import prepare
 from weft.local.store.sqlite.entities.batches import apply, check_fence
-from weft.local.store.sqlite.entities.browse import globs_of
 from weft.local.store.sqlite.entities.changes import forget_unread
 from weft.local.store.sqlite.entities.marks import Marks
-from weft.local.store.sqlite.entities.search import search_entities
 from weft.local.store.sqlite.entities.sweep import (
     delete_part,
     find_doomed,
@@ -25,23 +22,20 @@ from weft.local.store.sqlite.entities.sweep import (
     hold_deletions,
     read_marks,
 )
-from weft.local.store.sqlite.file.database import READERS, Database
+from weft.local.store.sqlite.file.database import Database
 from weft.local.store.sqlite.file.queries import queries
 from weft.local.store.sqlite.file.session import Bindings, Session, carray
 from weft.local.store.sqlite.tables.claims import read_lap
 from weft.local.store.sqlite.tables.rows import Table, rows
-from weft.local.store.values import loads, micros_or_none, moment_or_none
+from weft.local.store.values import loads, moment_or_none
 
 DELETE_BATCH = 2_000
 COUNTED_JOBS_MAX = 64
-# One reader is left for what takes no time.
-SEARCHES_MAX = READERS - 1
 
 
 class SqliteEntities(Table, EntityStore):
     def __init__(self, database: Database) -> None:
         super().__init__(database)
-        self._searching = asyncio.Semaphore(SEARCHES_MAX)
         self._counted: dict[tuple[str, int, int], Marks] = {}
 
     async def _read_counted(self, claim: Claim) -> Marks | None:
@@ -92,30 +86,6 @@ class SqliteEntities(Table, EntityStore):
         if doomed.is_marked:
             await self._database.write_relaxed(forget_marks, claim, doomed)
         return Sweep(deleted=total, had_gaps=doomed.had_gaps)
-
-    async def search(
-        self,
-        scope: Scope,
-        terms: Sequence[Term],
-        wanted: EntityFilter,
-        *,
-        limit: int,
-        offset: int,
-    ) -> Found:
-        values: dict[str, Any] = {
-            "organization_id": scope.organization_id,
-            "collection_id": scope.collection_id,
-            "connection_id": scope.connection_id,
-            "entity_type": wanted.type,
-            "media_type": wanted.media_type,
-            **globs_of(wanted.pattern),
-            "since": micros_or_none(wanted.since),
-            "until": micros_or_none(wanted.until),
-            "limit": limit,
-            "offset": offset,
-        }
-        async with self._searching:
-            return await self._database.read(search_entities, values, terms)
 
     async def get(
         self, organization_id: str, entity_id: str, *, offset: int, max_chars: int

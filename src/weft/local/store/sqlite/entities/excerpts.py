@@ -10,6 +10,7 @@ from typing import Any, cast
 import apsw
 
 from weft.domain.reading.search import SNIPPET_MAX_CHARS
+from weft.local.store.search import Excerpt
 from weft.local.store.sqlite.file.matches import EXCERPT_WORDS
 from weft.local.store.sqlite.file.session import Session
 
@@ -28,7 +29,7 @@ def index_tokenizer(db: Session) -> Tokenizer:
     return lambda text: divide(text, apsw.FTS5_TOKENIZE_AUX, None, include_colocated=False)
 
 
-def cut_excerpt(tokenize: Tokenizer, text: str, places: str | None) -> str:
+def cut_excerpt(tokenize: Tokenizer, text: str, places: str | None) -> Excerpt:
     """Return the words around the matches; ``places`` is what `match_places` says of the text."""
     first, last = map(int, places.split()) if places else (0, 0)
     start = max(0, first - (EXCERPT_WORDS - 1 - (last - first)) // 2) if places else 0
@@ -40,7 +41,7 @@ def cut_excerpt(tokenize: Tokenizer, text: str, places: str | None) -> str:
     end, tail = (found[after - 1][1], _GAP) if after in found else (len(text), "")
     head = _GAP if begin else ""
     end = min(end, begin + SNIPPET_MAX_CHARS - len(head) - len(tail))
-    return head + text[begin:end] + tail
+    return Excerpt(head + text[begin:end] + tail, begin)
 
 
 def _find_words(

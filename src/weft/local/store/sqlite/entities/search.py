@@ -1,16 +1,20 @@
 """Search on SQLite's full-text index: any of the words, ranked; what is quoted must be there."""
 
+import asyncio
 import re
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from weft.domain.reading.search import SearchHit
-from weft.local.store.base import Found, Term
-from weft.local.store.sqlite.entities.excerpts import Tokenizer, cut_excerpt, index_tokenizer
+from weft.local.store.browse import EntityFilter, Scope
+from weft.local.store.search import HEAD_MAX_CHARS, Ranked, SearchStore, ShownEntity, Term
+from weft.local.store.sqlite.entities.browse import globs_of
+from weft.local.store.sqlite.entities.excerpts import cut_excerpt, index_tokenizer
+from weft.local.store.sqlite.file.database import READERS, Database
 from weft.local.store.sqlite.file.queries import queries
 from weft.local.store.sqlite.file.session import Session, carray
-from weft.local.store.sqlite.tables.rows import rows
+from weft.local.store.sqlite.tables.rows import Table, rows
+from weft.local.store.values import micros_or_none, moment_or_none
 
 RANKED_MAX = 20_000
 """Entities that are ranked in a search, if there are rare words enough to find a page by."""
@@ -23,23 +27,106 @@ _LITTLE_WORD = re.compile(
 )
 
 
-def search_entities(db: Session, values: dict[str, Any], terms: Sequence[Term]) -> Found:
-    """Return a page of entities. A page after the first is narrowed as the first one was."""
-    tokenize = index_tokenizer(db)
-    wanted = _drop_alike(tokenize, terms)
+# One reader is left for what takes no time.
+SEARCHES_MAX = READERS - 1
+
+
+class SqliteSearch(Table, SearchStore):
+    """See SearchStore."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._searching = asyncio.Semaphore(SEARCHES_MAX)
+
+    async def rank(
+        self,
+        scope: Scope,
+        terms: Sequence[Term],
+        wanted: EntityFilter,
+        *,
+        limit: int,
+        offset: int = 0,
+    ) -> Sequence[Ranked]:
+        values = values_of(scope, wanted) | {"limit": limit, "offset": offset}
+        async with self._searching:
+            return await self._database.read(_rank, values, terms)
+
+    async def show(
+        self, scope: Scope, terms: Sequence[Term], numbers: Sequence[int]
+    ) -> Sequence[ShownEntity]:
+        if not numbers:
+            return []
+        async with self._searching:
+            return await self._database.read(_show, scope.organization_id, terms, numbers)
+
+
+def values_of(scope: Scope, wanted: EntityFilter) -> dict[str, Any]:
+    """Return what statements are told of a scope and a filter."""
+    return {
+        "organization_id": scope.organization_id,
+        "collection_id": scope.collection_id,
+        "connection_id": scope.connection_id,
+        "entity_type": wanted.type,
+        "media_type": wanted.media_type,
+        **globs_of(wanted.pattern),
+        "since": micros_or_none(wanted.since),
+        "until": micros_or_none(wanted.until),
+    }
+
+
+def _rank(db: Session, values: dict[str, Any], terms: Sequence[Term]) -> list[Ranked]:
+    """Rank a page. One after the first is narrowed as the first one was."""
+    wanted = _drop_alike(db, terms)
     words = [t for t in wanted if t.is_required or not _LITTLE_WORD.fullmatch(t.text.lower())]
     words = words or wanted
     rare = _find_rare(db, words)
-    hits = _rank(db, tokenize, values | {"match": _any_of(words, rare)}) if rare else []
+    found = _list_ranked(db, values | {"match": _any_of(words, rare)}) if rare else []
     # Each page asks for one hit more than it shows. Thus the first one has as many as it asks for
     # if it is followed by pages with hits of their own, and none of them if it is widened here.
-    if len(hits) < (1 if values["offset"] else values["limit"]):
-        hits = _rank(db, tokenize, values | {"match": _any_of(words, [])})
-    return Found(hits, _find_complete(db, wanted, hits))
+    if len(found) < (1 if values["offset"] else values["limit"]):
+        found = _list_ranked(db, values | {"match": _any_of(words, [])})
+    return found
 
 
-def _drop_alike(tokenize: Tokenizer, terms: Sequence[Term]) -> list[Term]:
+def _list_ranked(db: Session, values: dict[str, Any]) -> list[Ranked]:
+    return [Ranked(*row) for row in _rows(db, "entity_rank", values)]
+
+
+def _show(
+    db: Session, organization_id: str, terms: Sequence[Term], numbers: Sequence[int]
+) -> list[ShownEntity]:
+    words = _drop_alike(db, terms)
+    nos = carray(array("q", numbers))
+    values: dict[str, Any] = {"nos": nos, "match": _join(words, " OR ")}
+    places = dict(_rows(db, "index_places", values)) if words else {}
+    values["match"] = _join(words, " AND ")
+    complete = {no for (no,) in _rows(db, "index_among", values)} if words else set[int]()
+    values["organization_id"] = organization_id
+    found = {row["no"]: row for row in rows(db, queries()["entity_show"], values)}
+    tokenize = index_tokenizer(db)
+    return [
+        ShownEntity(
+            no=no,
+            source_id=row["source_id"],
+            connection_id=row["id"],
+            connection_name=row["name"],
+            type=row["type"],
+            title=row["title"],
+            url=row["url"],
+            updated_at=moment_or_none(row["updated_at"]),
+            excerpt=cut_excerpt(tokenize, row["text"], places.get(no)),
+            head=row["text"][:HEAD_MAX_CHARS],
+            has_none=places.get(no) is None,
+            has_all=no in complete,
+        )
+        for no in numbers
+        if (row := found.get(no))
+    ]
+
+
+def _drop_alike(db: Session, terms: Sequence[Term]) -> list[Term]:
     """Keep one of the terms that match the same words: ranking takes time by their square."""
+    tokenize = index_tokenizer(db)
     alike: dict[tuple[str, ...], Term] = {}
     for term in terms:
         key = tuple(word for *_, word in tokenize(term.text.encode()))
@@ -86,26 +173,5 @@ def _literal(word: Term) -> str:
     return '"' + word.text.replace('"', '""').replace("\0", "") + '"'
 
 
-def _find_complete(db: Session, words: Sequence[Term], hits: Sequence[SearchHit]) -> frozenset[str]:
-    """Return the ids of the hits that have all words."""
-    found = [int(hit.entity_id) for hit in hits]
-    if found and len(words) > 1:
-        values = {"match": _join(words, " AND "), "nos": carray(array("q", found))}
-        found = [int(no) for (no,) in db.execute(queries()["index_among"], values)]
-    return frozenset(map(str, found))
-
-
-def _rank(db: Session, tokenize: Tokenizer, values: dict[str, Any]) -> list[SearchHit]:
-    return [
-        SearchHit(
-            entity_id=str(row["no"]),
-            connection_id=row["id"],
-            connection_name=row["name"],
-            type=row["type"],
-            title=row["title"],
-            snippet=cut_excerpt(tokenize, row["text"], row["places"]),
-            url=row["url"],
-            score=float(f"{row['score']:.4g}"),
-        )
-        for row in rows(db, queries()["entity_search"], values)
-    ]
+def _rows(db: Session, query: str, values: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+    return iter(db.execute(queries()[query], values))

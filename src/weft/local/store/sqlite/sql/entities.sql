@@ -150,14 +150,12 @@ ON CONFLICT DO UPDATE SET numbers = excluded.numbers;
 SELECT type, coalesce(media_type, ''), count(*)
 FROM carray(:nos) k CROSS JOIN entity e ON e.no = k.value GROUP BY 1, 2;
 
--- name: entity_search
--- FTS5's own snippet() and highlight() take time by the square of a text's matches.
-SELECT e.no, c.id, c.name, e.type, b.title, b.text, match_places(entity_fts) AS places, b.url,
-  -entity_fts.rank AS score
+-- name: entity_rank
+-- Entities that an expression of the index fits, best first.
+SELECT e.no, -entity_fts.rank
 FROM entity_fts
 JOIN entity e ON e.no = entity_fts.rowid
 JOIN connection c ON c.no = e.connection_no
-JOIN entity_body b ON b.no = e.no
 WHERE entity_fts MATCH :match
   AND c.organization_id = :organization_id
   AND (
@@ -169,6 +167,21 @@ WHERE entity_fts MATCH :match
   AND (:since IS NULL OR e.updated_at >= :since) AND (:until IS NULL OR e.updated_at < :until)
   AND (e.source_id GLOB :pattern OR e.source_id GLOB :file_pattern)
 ORDER BY entity_fts.rank LIMIT :limit OFFSET :offset;
+
+-- name: entity_show
+-- Entities as a search shows them.
+SELECT e.no, e.source_id, c.id, c.name, e.type, b.title, b.text, b.url, b.updated_at
+FROM carray(:nos) k
+CROSS JOIN entity e ON e.no = k.value
+JOIN connection c ON c.no = e.connection_no
+JOIN entity_body b ON b.no = e.no
+WHERE c.organization_id = :organization_id;
+
+-- name: index_places
+-- Those of these entities that an expression fits, and where; see `match_places`.
+-- FTS5's own snippet() and highlight() take time by the square of a text's matches.
+SELECT f.rowid, match_places(f.entity_fts)
+FROM carray(:nos) k CROSS JOIN entity_fts f ON f.rowid = k.value WHERE f.entity_fts MATCH :match;
 
 -- name: body_last
 -- The highest number of an entity, which there are about as many of.

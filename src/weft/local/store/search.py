@@ -1,0 +1,88 @@
+"""The part of a store that finds entities by their words; see `base`.
+
+A search ranks the numbers of entities first, and then reads the texts of those that it shows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, NamedTuple, Protocol
+
+from weft.local.store.browse import EntityFilter, Scope
+
+HEAD_MAX_CHARS: Final = 8_000
+"""As much of a text's beginning is shown with an entity, for a passage that has no word to find."""
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A word to look for, or several in a row; all hits have those that are required."""
+
+    text: str
+    is_required: bool = False
+
+
+class Ranked(NamedTuple):
+    """An entity's number and its score, which only orders those of one ranking."""
+
+    no: int
+    score: float
+
+
+class Excerpt(NamedTuple):
+    """A passage of a text, and its first character's place in it.
+
+    ``text`` has marks where the passage was cut, so it may begin with one.
+    """
+
+    text: str
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShownEntity:
+    """An entity as a search shows it.
+
+    ``excerpt`` is around the words that the text has, or its beginning if it ``has_none`` of them;
+    ``head`` is a longer beginning. It ``has_all`` if title and text have each of the terms.
+    """
+
+    no: int
+    source_id: str
+    connection_id: str
+    connection_name: str
+    type: str
+    title: str
+    url: str | None
+    updated_at: datetime | None
+    excerpt: Excerpt
+    head: str
+    has_none: bool
+    has_all: bool
+
+
+class SearchStore(Protocol):
+    """Ranks entities by words and shows them."""
+
+    async def rank(
+        self,
+        scope: Scope,
+        terms: Sequence[Term],
+        wanted: EntityFilter,
+        *,
+        limit: int,
+        offset: int = 0,
+    ) -> Sequence[Ranked]:
+        """Find entities by the words of title and text, best first, whatever ``wanted.order``.
+
+        They have all terms that are required, or else any; rare ones count for more, and "the" and
+        its like do not, nor do case, accents and punctuation. Among very many entities, those that
+        have frequent words alone may be left out. Ask for one more than a page shows.
+        """
+        ...
+
+    async def show(
+        self, scope: Scope, terms: Sequence[Term], numbers: Sequence[int]
+    ) -> Sequence[ShownEntity]:
+        """Read what a page shows of these entities, in their order, without those that are gone."""
+        ...
