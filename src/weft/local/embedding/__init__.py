@@ -1,0 +1,1 @@
+"""Vectors of texts: what is near in meaning is near in direction."""
