@@ -337,46 +337,6 @@ def test_settings_cannot_be_changed_once_read() -> None:
         load_settings().log_level = "DEBUG"
 
 
-@pytest.mark.parametrize(
-    ("values", "field"),
-    [
-        ({"API_URL": "https://api.example.com"}, "WEFT_API_KEY"),
-        ({"API_KEY": CANARY}, "WEFT_API_KEY"),
-        ({"API_ORGANIZATION": "47398c07-2a92-4969-944f-61d51c08de3a"}, "WEFT_API_ORGANIZATION"),
-        ({"API_URL": "ftp://x.example", "API_KEY": CANARY}, "WEFT_API_URL"),
-        ({"API_URL": "https://u:p@x.example", "API_KEY": CANARY}, "WEFT_API_URL"),
-        ({"API_URL": "http://x.example", "API_KEY": CANARY}, "WEFT_API_URL"),
-        ({"API_URL": "https://x.example:port", "API_KEY": CANARY}, "WEFT_API_URL"),
-        ({"API_URL": "https://x.example/?key=1", "API_KEY": CANARY}, "WEFT_API_URL"),
-        ({"API_URL": "https://x.example", "API_KEY": f"{CANARY}\nx: y"}, "WEFT_API_KEY"),
-        (
-            {"API_URL": "https://x.example", "API_KEY": CANARY, "API_ORGANIZATION": "mine"},
-            "WEFT_API_ORGANIZATION",
-        ),
-    ],
-)
-def test_remote_api_that_cannot_be_used_is_refused_by_name(
-    monkeypatch: pytest.MonkeyPatch, values: dict[str, str], field: str
-) -> None:
-    for name, value in values.items():
-        monkeypatch.setenv(f"WEFT_{name}", value)
-    with pytest.raises(InvalidInput) as caught:
-        load_settings()
-    assert caught.value.field == field
-    assert CANARY not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    "url", ["https://api.example.com/v1/", "http://127.0.0.1:1", "http://[::1]"]
-)
-def test_remote_api_is_taken(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    monkeypatch.setenv("WEFT_API_URL", url)
-    monkeypatch.setenv("WEFT_API_KEY", CANARY)
-    settings = load_settings()
-    assert settings.api_url == url.rstrip("/")
-    assert CANARY not in repr(settings)
-
-
 def test_addresses_of_services_are_read_from_the_environment_and_the_file(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

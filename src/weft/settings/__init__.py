@@ -4,22 +4,18 @@ They are the operator's decisions: no tool call ever changes one.
 """
 
 import os
-import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 import platformdirs
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
     ValidationInfo,
     field_validator,
-    model_validator,
 )
 from pydantic_settings import (
     BaseSettings,
@@ -31,8 +27,28 @@ from pydantic_settings import (
 )
 
 from weft.errors import InvalidInput
-from weft.net.urls import refuse_user, refuse_users, validate_api_url, validate_url
+from weft.net.urls import validate_api_url
 from weft.settings.faults import ENV_PREFIX, TOKEN_MIN_CHARS, invalid_setting, refuse_unknown
+from weft.settings.rules import (
+    check_api_key,
+    check_embeddings_key,
+    check_embeddings_model,
+    check_organization,
+    validate_embeddings_url,
+)
+from weft.settings.values import (
+    AbsolutePath,
+    Host,
+    Hosts,
+    SecretMapping,
+    ShortName,
+    Url,
+    make_absolute,
+    make_lower,
+    split_parts,
+)
+
+__all__ = ["SecretMapping", "Settings", "default_home", "load_settings", "origins"]
 
 CONFIG_FILE_NAME = "config.toml"
 DATABASE_FILE_NAME = "weft.db"
@@ -43,51 +59,9 @@ InlinePolicy = Literal["allow", "warn", "deny"]
 Toolset = Literal["sources", "connections", "jobs", "collections", "search"]
 
 
-def _lower(hosts: frozenset[str]) -> frozenset[str]:
-    return frozenset(host.lower() for host in hosts)
-
-
-def _absolute_path(path: Path) -> Path:
-    try:
-        return path.expanduser().absolute()
-    except RuntimeError:
-        raise ValueError("it begins with a user who has no home here") from None
-
-
-_Hosts = Annotated[frozenset[str], NoDecode, AfterValidator(refuse_users)]
-_AbsolutePath = Annotated[Path, AfterValidator(_absolute_path)]
-_Host = Annotated[str, AfterValidator(refuse_user)]
-_Url = Annotated[str, AfterValidator(validate_url)]
-_ShortName = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
-
-_PRINTABLE = re.compile(r"[!-~]{1,1000}")
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-
-
 def default_home() -> Path:
     """Return the platform's folder for user data."""
     return Path(platformdirs.user_data_path("weft", appauthor=False))
-
-
-class SecretMapping(BaseModel):
-    """A table `[secrets.NAME]` in config.toml: the place of a secret, and where it may be sent.
-
-    ``sources`` are short names; ``hosts`` are hosts, reached over HTTPS, or origins.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-    env: str | None = Field(default=None, min_length=1)
-    file: Path | None = None
-    sources: tuple[str, ...] = Field(min_length=1)
-    hosts: tuple[str, ...] = Field(min_length=1)
-    organization: str = "local"
-
-    @model_validator(mode="after")
-    def _one_place(self) -> "SecretMapping":
-        if (self.env is None) == (self.file is None):
-            raise ValueError("a secret needs either env or file")
-        return self
 
 
 class Settings(BaseSettings):
@@ -98,7 +72,7 @@ class Settings(BaseSettings):
         env_prefix=ENV_PREFIX, env_ignore_empty=True, extra="forbid", frozen=True
     )
 
-    home: _AbsolutePath = Field(
+    home: AbsolutePath = Field(
         default_factory=default_home, description="Folder of the database, keys and config.toml."
     )
     api_url: Annotated[str, AfterValidator(validate_api_url)] | None = Field(
@@ -114,13 +88,13 @@ class Settings(BaseSettings):
     files_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
         default=(), description="Folders that `files` and `git` may read, separated like PATH."
     )
-    allow_hosts: Annotated[_Hosts, AfterValidator(_lower)] = Field(
+    allow_hosts: Annotated[Hosts, AfterValidator(make_lower)] = Field(
         default=frozenset(), description="Private hosts that sources may reach, comma-separated."
     )
-    github_api_url: _Url = Field(
+    github_api_url: Url = Field(
         default="https://api.github.com", description="API base, for GitHub Enterprise."
     )
-    source_urls: Annotated[dict[_ShortName, _Url], NoDecode] = Field(
+    source_urls: Annotated[dict[ShortName, Url], NoDecode] = Field(
         default={},
         description="APIs of services on hosts of your own or behind a gateway, comma-separated:"
         " `jira=https://jira.example.org`.",
@@ -161,7 +135,7 @@ class Settings(BaseSettings):
         le=1_000_000,
         description="Fewer deletions than these do not wait, unless they would leave nothing.",
     )
-    master_key_file: _AbsolutePath | None = Field(
+    master_key_file: AbsolutePath | None = Field(
         default=None,
         description="File of the key that protects stored credentials; without it, one in the "
         "folder `keys` of WEFT_HOME.",
@@ -199,31 +173,31 @@ class Settings(BaseSettings):
         description="Offer only these families of tools, comma-separated: sources, connections, "
         "jobs, collections, search.",
     )
-    http_host: _Host = Field(default="127.0.0.1", description="Address that `serve --http` binds.")
+    http_host: Host = Field(default="127.0.0.1", description="Address that `serve --http` binds.")
     http_port: int = Field(default=8765, ge=0, le=65535, description="Its port; 0 for any.")
     token: SecretStr | None = Field(
         default=None,
         min_length=TOKEN_MIN_CHARS,
         description="Bearer token for HTTP; without it one is generated into a file.",
     )
-    http_allowed_hosts: _Hosts = Field(
+    http_allowed_hosts: Hosts = Field(
         default=frozenset(),
         description="Host headers to answer, comma-separated, beside those of a loopback address.",
     )
-    http_allowed_origins: _Hosts = Field(
+    http_allowed_origins: Hosts = Field(
         default=frozenset(),
         description="Origin headers to answer, comma-separated, beside loopback's.",
     )
-    http_tls_cert: _AbsolutePath | None = Field(
+    http_tls_cert: AbsolutePath | None = Field(
         default=None, description="TLS certificate chain (PEM)."
     )
-    http_tls_key: _AbsolutePath | None = Field(default=None, description="Its private key (PEM).")
-    http_trusted_proxies: _Hosts = Field(
+    http_tls_key: AbsolutePath | None = Field(default=None, description="Its private key (PEM).")
+    http_trusted_proxies: Hosts = Field(
         default=frozenset(),
         description="Addresses of proxies that end TLS, comma-separated; their X-Forwarded "
         "headers are believed.",
     )
-    http_public_url: _Url | None = Field(
+    http_public_url: Url | None = Field(
         default=None, description="URL of `/mcp` as clients see it; OAuth and links name it."
     )
     callback_port: int = Field(
@@ -242,7 +216,7 @@ class Settings(BaseSettings):
     http_requests_per_minute: int = Field(
         default=6000, ge=1, le=10_000_000, description="For each principal; more get 429."
     )
-    oauth_issuer: _Url | None = Field(
+    oauth_issuer: Url | None = Field(
         default=None, description="Accept access tokens of this OAuth issuer."
     )
     oauth_audience: str | None = Field(
@@ -256,32 +230,58 @@ class Settings(BaseSettings):
         default=frozenset(), description="Scopes that they must have, comma-separated."
     )
 
+    embeddings_url: Annotated[str, AfterValidator(validate_embeddings_url)] | None = Field(
+        default=None,
+        description="OpenAI-compatible API for `weft collections embed NAME --by endpoint`; the "
+        "texts go there: `http://localhost:11434/v1`.",
+    )
+    embeddings_model: str | None = Field(
+        default=None, validate_default=True, max_length=200, description="The model to ask it for."
+    )
+    embeddings_key: SecretStr | None = Field(default=None, description="The key for it, if any.")
+    embeddings_key_file: AbsolutePath | None = Field(
+        default=None, description="File that holds that key."
+    )
+    embeddings_dimensions: int | None = Field(
+        default=None,
+        ge=64,
+        le=8192,
+        description="Keep the first dimensions only, of models that are made for it (Matryoshka).",
+    )
+    embeddings_query_prefix: str | None = Field(
+        default=None,
+        max_length=500,
+        description="Text that its model wants before a query; of models that Weft knows, theirs.",
+    )
+    embeddings_passage_prefix: str | None = Field(
+        default=None, max_length=500, description="Text that it wants before what is searched."
+    )
+
+    @field_validator("embeddings_model", mode="after")
+    @classmethod
+    def _model_with_address(cls, value: str | None, info: ValidationInfo) -> str | None:
+        return check_embeddings_model(value, info.data)
+
+    @field_validator("embeddings_key", "embeddings_key_file", mode="after")
+    @classmethod
+    def _key_with_embeddings_url(cls, value: Any, info: ValidationInfo) -> Any:
+        return check_embeddings_key(value, info.data)
+
     @field_validator("api_key", mode="after")
     @classmethod
     def _key_with_address(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        address = info.data.get("api_url")
-        if value is None and address is not None:
-            raise ValueError("WEFT_API_URL needs it, and it is not set")
-        if value is not None and "api_url" in info.data and address is None:
-            raise ValueError("it is set without WEFT_API_URL")
-        if value is not None and not _PRINTABLE.fullmatch(value.get_secret_value()):
-            raise ValueError("it has spaces or characters that no header can carry")
-        return value
+        return check_api_key(value, info.data)
 
     @field_validator("api_organization", mode="after")
     @classmethod
     def _organization_with_address(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if value is not None and "api_url" in info.data and info.data["api_url"] is None:
-            raise ValueError("it is set without WEFT_API_URL")
-        if value is not None and not _UUID.fullmatch(value):
-            raise ValueError("it is not a UUID")
-        return value
+        return check_organization(value, info.data)
 
     @field_validator("files_roots", mode="before")
     @classmethod
     def _split_paths(cls, value: object) -> object:
-        parts = _parts(value, os.pathsep)
-        return value if parts is None else tuple(_absolute_path(Path(p)) for p in parts)
+        parts = split_parts(value, os.pathsep)
+        return value if parts is None else tuple(make_absolute(Path(p)) for p in parts)
 
     @field_validator(
         "toolsets",
@@ -294,13 +294,13 @@ class Settings(BaseSettings):
     )
     @classmethod
     def _split_words(cls, value: object) -> object:
-        parts = _parts(value, ",")
+        parts = split_parts(value, ",")
         return value if parts is None else frozenset(part.strip() for part in parts)
 
     @field_validator("source_urls", mode="before")
     @classmethod
     def _split_pairs(cls, value: object) -> object:
-        pairs = [part.partition("=") for part in _parts(value, ",") or ()]
+        pairs = [part.partition("=") for part in split_parts(value, ",") or ()]
         if any(not equals for _, equals, _ in pairs):
             raise ValueError("each part must be source=address")
         return {name.strip(): url.strip() for name, _, url in pairs} if pairs else value
@@ -364,7 +364,7 @@ def _known() -> list[str]:
 
 def _config_path() -> Path:
     try:
-        home = _absolute_path(Path(os.environ.get("WEFT_HOME") or default_home()))
+        home = make_absolute(Path(os.environ.get("WEFT_HOME") or default_home()))
     except ValueError as error:
         raise InvalidInput(f"WEFT_HOME is not valid: {error}.", field="WEFT_HOME") from None
     return home / CONFIG_FILE_NAME
@@ -375,13 +375,3 @@ def _refuse_non_file(path: Path) -> Path:
     if os.path.lexists(path) and not path.is_file():
         raise ValueError("it is not a file")
     return path
-
-
-def _parts(value: object, separator: str) -> list[str] | None:
-    if isinstance(value, str):
-        return [part for part in value.split(separator) if part.strip()]
-    if isinstance(value, Collection) and not isinstance(value, Mapping):
-        parts = cast("Collection[object]", value)
-        is_text = all(isinstance(part, str | Path) for part in parts)
-        return [str(part) for part in parts] if is_text else None
-    return None
