@@ -1,6 +1,5 @@
 """Search on SQLite's full-text index: any of the words, ranked; what is quoted must be there."""
 
-import asyncio
 import re
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,7 +9,6 @@ from weft.local.store.browse import EntityFilter, Scope
 from weft.local.store.search import HEAD_MAX_CHARS, Ranked, SearchStore, ShownEntity, Term
 from weft.local.store.sqlite.entities.browse import globs_of
 from weft.local.store.sqlite.entities.excerpts import cut_excerpt, index_tokenizer
-from weft.local.store.sqlite.file.database import READERS, Database
 from weft.local.store.sqlite.file.queries import queries
 from weft.local.store.sqlite.file.session import Session, carray
 from weft.local.store.sqlite.tables.rows import Table, rows
@@ -27,16 +25,8 @@ _LITTLE_WORD = re.compile(
 )
 
 
-# One reader is left for what takes no time.
-SEARCHES_MAX = READERS - 1
-
-
 class SqliteSearch(Table, SearchStore):
     """See SearchStore."""
-
-    def __init__(self, database: Database) -> None:
-        super().__init__(database)
-        self._searching = asyncio.Semaphore(SEARCHES_MAX)
 
     async def rank(
         self,
@@ -48,7 +38,7 @@ class SqliteSearch(Table, SearchStore):
         offset: int = 0,
     ) -> Sequence[Ranked]:
         values = values_of(scope, wanted) | {"limit": limit, "offset": offset}
-        async with self._searching:
+        async with self._database.searching:
             return await self._database.read(_rank, values, terms)
 
     async def show(
@@ -56,7 +46,7 @@ class SqliteSearch(Table, SearchStore):
     ) -> Sequence[ShownEntity]:
         if not numbers:
             return []
-        async with self._searching:
+        async with self._database.searching:
             return await self._database.read(_show, scope.organization_id, terms, numbers)
 
 

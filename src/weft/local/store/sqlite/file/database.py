@@ -4,6 +4,7 @@ Callers pass plain functions that run on the connection's thread, so a transacti
 and holds no lock while the event loop is busy elsewhere.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager, suppress
@@ -70,6 +71,8 @@ class Database:
         self._writer = writer
         self._peeker = peeker
         self._readers = [Reader(session) for session in readers]
+        # One reader is left for what takes no time.
+        self.searching = asyncio.Semaphore(len(readers) - 1)
 
     @classmethod
     async def open(
