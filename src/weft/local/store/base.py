@@ -42,6 +42,7 @@ from weft.local.store.records import (
 from weft.local.store.search import SearchStore
 from weft.local.store.trash import TrashStore
 from weft.local.store.vault import DataKeyStore, SecretStore
+from weft.local.store.vectors import VectorStore
 
 __all__ = [
     "Batch",
@@ -212,6 +213,7 @@ class Store(Protocol):
     schedules: ScheduleStore
     entities: EntityStore
     search: SearchStore
+    vectors: VectorStore
     browse: BrowseStore
     trash: TrashStore
     keys: KeyStore

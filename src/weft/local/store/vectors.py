@@ -42,7 +42,7 @@ class Vector(NamedTuple):
 class Coverage(NamedTuple):
     """How many of the entities in a scope have a vector, for one way to embed and its model.
 
-    ``model`` is None before the first vector. ``total`` counts those that wait, too.
+    ``model`` is None until `use_models` has named it. ``total`` counts those that wait, too.
     """
 
     way: str
@@ -65,14 +65,15 @@ class VectorStore(Protocol):
     async def put(self, model: str, vectors: Mapping[int, Vector]) -> int:
         """Store the vectors of these tickets, and end their waiting; return how many were heard.
 
-        A ticket whose entity is gone or has other content by now is passed over.
+        A ticket is passed over if its entity is gone or has other content by now, or if its way has
+        another model than this one.
         """
         ...
 
     async def use_models(self, models: Mapping[str, str]) -> int:
         """Say which model each way to embed has now; return how many entities wait for it anew.
 
-        Vectors of another model than their way's are dropped: they are never compared.
+        Vectors of another model than their way's are never compared.
         """
         ...
 

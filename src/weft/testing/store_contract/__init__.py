@@ -21,6 +21,7 @@ from weft.testing.store_contract.search import TextSearchContract
 from weft.testing.store_contract.support import PassTime
 from weft.testing.store_contract.trash import TrashContract
 from weft.testing.store_contract.vault import VaultContract
+from weft.testing.store_contract.vectors import VectorContract
 
 __all__ = ["PassTime", "StoreContract"]
 
@@ -33,6 +34,7 @@ class StoreContract(
     CursorContract,
     DeletionContract,
     TextSearchContract,
+    VectorContract,
     BrowseContract,
     ChangeContract,
     ScheduleContract,

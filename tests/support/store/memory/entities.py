@@ -101,9 +101,12 @@ class MemoryEntities(EntityStore):
         is_changed = old is None or old.hash != digest
         if old is None:
             held.add(inserted=1)
-            self._state.entities[key] = EntityState(next(self._state.numbers), entity, digest)
+            number, ticket = next(self._state.numbers), next(self._state.tickets)
+            self._state.entities[key] = EntityState(number, entity, digest, ticket)
         else:
             held.add(**{"unchanged" if old.hash == digest else "updated": int(is_new)})
+            if (old.entity.title, old.entity.text) != (entity.title, entity.text):
+                old.ticket, old.vector = next(self._state.tickets), None
             old.entity, old.hash = entity, digest
         if is_changed:
             kind = ChangeKind.INSERTED if old is None else ChangeKind.UPDATED

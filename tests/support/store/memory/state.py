@@ -28,6 +28,7 @@ from weft.local.store.browse import Scope
 from weft.local.store.notes import NoteRow
 from weft.local.store.records import Claim, ConnectionRow
 from weft.local.store.vault import SecretRow, WrappedKey
+from weft.local.store.vectors import Vector
 
 T = TypeVar("T")
 NameRow = tuple[str | None, str | None, str | None]
@@ -118,11 +119,14 @@ class JobState:
 
 @dataclass
 class EntityState:
-    """A stored entity."""
+    """A stored entity, and its vector by a model; the ticket is that of its content."""
 
     number: int
     entity: Entity
     hash: str
+    ticket: int
+    vector: Vector | None = None
+    model: str | None = None
 
 
 @dataclass
@@ -158,6 +162,7 @@ class State:
         default_factory=dict[tuple[str, str, str], tuple[str, datetime]]
     )
     numbers: "count[int]" = field(default_factory=lambda: count(1))
+    tickets: "count[int]" = field(default_factory=lambda: count(1))
     changes: int = 1
 
     def is_in(self, scope: Scope, connection_id: str) -> bool:

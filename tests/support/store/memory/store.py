@@ -25,6 +25,7 @@ from tests.support.store.memory.records import (
 from tests.support.store.memory.search import MemorySearch
 from tests.support.store.memory.state import ConnectionState, State, make_page
 from tests.support.store.memory.trash import MemoryTrash
+from tests.support.store.memory.vectors import MemoryVectors
 from weft.domain import collections as domain
 from weft.domain.base import Page
 from weft.domain.connections import Connection, ConnectionStatus, ConnectionTotals
@@ -294,6 +295,7 @@ class MemoryStore(Store):
         self.schedules = MemorySchedules(state, self.jobs)
         self.entities = MemoryEntities(state)
         self.search = MemorySearch(self._state)
+        self.vectors = MemoryVectors(state)
         self.browse = MemoryBrowse(state)
         self.trash = MemoryTrash(state)
         self.keys = MemoryKeys(state)

@@ -27,6 +27,7 @@ from weft.local.store.sqlite.tables.notes import SqliteNotes
 from weft.local.store.sqlite.tables.schedules import SqliteSchedules
 from weft.local.store.sqlite.tables.trash import SqliteTrash
 from weft.local.store.sqlite.tables.vault import SqliteDataKeys, SqliteSecrets
+from weft.local.store.sqlite.vectors.vectors import SqliteVectors
 
 LOOK_SECONDS = 0.2
 
@@ -43,6 +44,7 @@ class SqliteStore(Store):
         self.schedules = SqliteSchedules(database)
         self.entities = SqliteEntities(database)
         self.search = SqliteSearch(database)
+        self.vectors = self._vectors = SqliteVectors(database)
         self.browse = SqliteBrowse(database)
         self.trash = SqliteTrash(database)
         self.keys = SqliteKeys(database)
@@ -84,3 +86,4 @@ class SqliteStore(Store):
     async def close(self) -> None:
         """Close; the last process to close leaves one whole file."""
         await self._database.close()
+        self._vectors.forget()

@@ -27,10 +27,10 @@ from weft.local.store.sqlite.file.queries import queries
 from weft.local.store.sqlite.file.session import Session, carray
 from weft.local.store.sqlite.tables.claims import Held, Lap, find_held, renew
 from weft.local.store.sqlite.tables.jobs import write_log
+from weft.local.store.sqlite.tables.rows import insert_rows
 from weft.local.store.values import dumps, micros_or_none, moment
 
 LOGGED_UNSTORABLE = 20
-ROWS_A_STATEMENT = 50
 
 # Type and media type, which is empty where none is known.
 Kind = tuple[str, str]
@@ -98,6 +98,7 @@ def apply(
     if inserted:
         # Full text is most of the work; one statement for all of it leaves Python free meanwhile.
         db.execute(queries()["index_insert"], (inserted[0], inserted[-1]))
+        db.execute(queries()["embedding_insert"], (inserted[0], inserted[-1]))
     _write_updates(db, difference)
     _write_types(db, held.connection_no, difference, lap.now)
     for gone, numbers in ((False, difference.seen), (True, difference.gone)):
@@ -155,21 +156,9 @@ def write_inserts(db: Session, connection_no: int, new: Sequence[Prepared]) -> r
         )
         for no, (e, digest, media_type), body in zip(numbers, new, bodies, strict=True)
     ]
-    _insert_rows(db, "entity_insert", slim)
-    _insert_rows(db, "body_insert", [(no, *body) for no, body in zip(numbers, bodies, strict=True)])
+    insert_rows(db, "entity_insert", slim)
+    insert_rows(db, "body_insert", [(no, *body) for no, body in zip(numbers, bodies, strict=True)])
     return numbers
-
-
-def _insert_rows(db: Session, query: str, rows: Sequence[tuple[object, ...]]) -> None:
-    # Write several rows per statement: after each statement this thread has to queue for Python's
-    # lock again, behind the event loop, which is hashing the next batch.
-    sql = queries()[query]
-    head, values = sql.removesuffix(";").split("VALUES ")
-    several = f"{head}VALUES {', '.join([values] * ROWS_A_STATEMENT)}"
-    rest = len(rows) - len(rows) % ROWS_A_STATEMENT
-    for start in range(0, rest, ROWS_A_STATEMENT):
-        db.execute(several, tuple(chain.from_iterable(rows[start : start + ROWS_A_STATEMENT])))
-    db.executemany(sql, rows[rest:])
 
 
 def _body(entity: Entity) -> Body:

@@ -114,11 +114,12 @@ def globs_of(pattern: str) -> dict[str, str]:
     return {"pattern": glob, "file_pattern": f"{FILE_PREFIX}{glob}"}
 
 
-def _prefixes_of(pattern: str) -> list[str]:
-    """Return in order the starts of all ids that fit, of which none begins with another."""
+def id_ranges(pattern: str) -> list[tuple[str, str]]:
+    """Return in order the ranges of ids, which do not overlap, that have all ids that fit."""
     path = literal_prefix(pattern)
     prefixed = f"{FILE_PREFIX}{path}"
-    return [path] if prefixed.startswith(path) else sorted([path, prefixed])
+    starts = [path] if prefixed.startswith(path) else sorted([path, prefixed])
+    return [(start, start + _HIGHEST) for start in starts]
 
 
 def _filters_of(wanted: EntityFilter | ChangeFilter) -> dict[str, Any]:
@@ -152,8 +153,8 @@ def _walk(
             after = None
         if wanted.since or wanted.until:
             return
-    for prefix in _prefixes_of(wanted.pattern):
-        within = values | {"prefix": prefix, "high": prefix + _HIGHEST}
+    for low, high in id_ranges(wanted.pattern):
+        within = values | {"prefix": low, "high": high}
         for item in _read_on(db, _read_by_path, within, after, sizes):
             yield item, owner
 

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, TypeVar
 
 from weft.domain.attention import DeletionHold
@@ -30,6 +31,7 @@ T = TypeVar("T")
 Row = Mapping[str, Any]
 
 BEFORE_ALL = 2**63 - 1
+ROWS_A_STATEMENT = 50
 _PLACE = re.compile(r"[0-9]{1,19}")
 _PAGING = {"before", "limit"}
 SETTINGS_URLS = {
@@ -68,6 +70,19 @@ def read_value(db: Session, query: str, values: Bindings | None = None) -> Any:
 def has_row(db: Session, query: str, values: Bindings | None = None) -> bool:
     """Run a named query; return whether it found, or wrote and returned, a row."""
     return read_value(db, query, values) is not None
+
+
+def insert_rows(db: Session, query: str, values: Sequence[tuple[object, ...]]) -> None:
+    """Run a named query for each row; it ends with VALUES and the places for one."""
+    # Write several rows per statement: after each statement this thread has to queue for Python's
+    # lock again, behind the event loop, which is hashing the next batch.
+    sql = queries()[query]
+    head, places = sql.removesuffix(";").split("VALUES ")
+    several = f"{head}VALUES {', '.join([places] * ROWS_A_STATEMENT)}"
+    rest = len(values) - len(values) % ROWS_A_STATEMENT
+    for start in range(0, rest, ROWS_A_STATEMENT):
+        db.execute(several, tuple(chain.from_iterable(values[start : start + ROWS_A_STATEMENT])))
+    db.executemany(sql, values[rest:])
 
 
 def select(

@@ -1,0 +1,1 @@
+"""Vectors on SQLite: rows in tables, and codes in memory to find the nearest by."""
