@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import apsw
 
-from tests.support.store.open import open_store
+from tests.support.store.open import connect_here, count_misfit_vectors, open_store
 from weft.domain.collections import Collection
 from weft.domain.connections import Connection
 from weft.domain.jobs import Job, JobStatus, LogLine
@@ -131,10 +131,12 @@ class Bench:
             return list(found)
 
     def check_index(self) -> None:
-        """Fail unless the full-text index fits the bodies to the word."""
+        """Fail unless the full-text index fits the bodies to the word, and vectors the entities."""
         check = "INSERT INTO entity_fts (entity_fts, rank) VALUES ('integrity-check', 1)"
         assert self.rows(check) == []
         assert self.rows("PRAGMA integrity_check") == [("ok",)]
+        with closing(connect_here(str(self.path))) as db:
+            assert count_misfit_vectors(db) == 0
 
 
 @asynccontextmanager

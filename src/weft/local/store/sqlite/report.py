@@ -89,6 +89,7 @@ def _look(db: AsyncSession, base: DatabaseReport, path: Path) -> DatabaseReport:
         problems.append(str(other_shape()))
         return base.model_copy(update={"schema_version": version, "problems": tuple(problems)})
     problems.extend(_describe_lost(session))
+    problems.extend(_describe_misfits(session))
     return base.model_copy(
         update={
             "size_bytes": sum(
@@ -118,6 +119,15 @@ def _describe_lost(session: Session) -> list[str]:
     for kind, name in session.execute(queries()["sealed_lost"]):
         names.setdefault(str(kind), []).append(str(name))
     return [_lost_line(*_LOST[kind], found) for kind, found in names.items()]
+
+
+def _describe_misfits(session: Session) -> list[str]:
+    count = session.execute(queries()["report_misfit_vectors"]).get
+    said = (
+        f"Vectors of {count} entities do not fit what is stored, so search by meaning may miss"
+        " some. Report this, please, as no use of Weft should lead to it."
+    )
+    return [said] if count else []
 
 
 def _lost_line(what: str, again: str, names: list[str]) -> str:

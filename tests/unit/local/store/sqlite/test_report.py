@@ -11,6 +11,7 @@ import pytest
 from tests.support.store.bench import ORGANIZATION, Bench, entity, open_bench
 from weft.local.store.sqlite.file.queries import migrations
 from weft.local.store.sqlite.report import report
+from weft.local.store.vectors import PACKAGED, Vector
 from weft.local.vault.envelope import new_data_key
 from weft.local.vault.keys import MasterKey
 
@@ -72,6 +73,27 @@ async def test_connections_whose_key_is_gone_are_named_until_they_wait_for_it(be
         assert "`weft connections authorize ID`" in problem
         db.execute("UPDATE any_connection SET state = 'needs_reauth'")
     assert (await report(bench.path)).problems == ()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DELETE FROM embedding WHERE no = 1",
+        "DELETE FROM entity_vector WHERE no = 1",
+        "DELETE FROM entity WHERE no = 1",
+        "INSERT INTO entity_vector VALUES (2, x'00')",
+        "INSERT INTO entity_vector VALUES (7, x'00')",
+    ],
+)
+async def test_vectors_that_do_not_fit_are_a_problem(bench: Bench, damage: str) -> None:
+    await bench.list_all(await bench.connection(), entity("a"), entity("b"))
+    await bench.store.vectors.use_models({PACKAGED: "model"})
+    [first, _] = await bench.store.vectors.take([PACKAGED], 2)
+    assert await bench.store.vectors.put("model", {first.ticket: Vector(b"\0" * 8, b"\0" * 64)})
+    assert (await report(bench.path)).problems == ()
+    bench.rows(damage)
+    [problem] = (await report(bench.path)).problems
+    assert "do not fit" in problem
 
 
 async def test_report_changes_nothing(bench: Bench) -> None:

@@ -11,6 +11,21 @@ SELECT
   (SELECT count(*) FROM entity e JOIN any_connection c ON c.no = e.connection_no
     WHERE c.deleted_at IS NOT NULL AND coalesce(c.restorable_until, 0) <= :now) AS awaiting_cleanup;
 
+-- name: report_misfit_vectors
+-- How many entities neither wait to be embedded nor have a vector, and how many are gone that do.
+SELECT (
+  SELECT count(*) FROM entity e WHERE NOT EXISTS (SELECT 1 FROM embedding s WHERE s.no = e.no)
+) + (
+  SELECT count(*) FROM embedding s LEFT JOIN entity e ON e.no = s.no
+  WHERE e.connection_no IS NOT s.connection_no
+) + (
+  SELECT count(*) FROM embedding s LEFT JOIN entity_vector v ON v.no = s.no
+  WHERE (s.model_no <> 0) + (s.code IS NOT NULL) + (v.no IS NOT NULL) NOT IN (0, 3)
+) + (
+  SELECT count(*) FROM entity_vector v
+  WHERE NOT EXISTS (SELECT 1 FROM embedding s WHERE s.no = v.no)
+);
+
 -- name: schema_columns
 -- The columns of all tables; without tables of SQLite's own, and those in which FTS5 keeps its index.
 SELECT m.name, p.name FROM sqlite_schema m JOIN pragma_table_info(m.name) p
