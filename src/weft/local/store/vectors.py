@@ -70,6 +70,10 @@ class VectorStore(Protocol):
         """
         ...
 
+    async def ways(self) -> Mapping[str, str | None]:
+        """Return the ways to embed that collections have, each with its present model, if any."""
+        ...
+
     async def use_models(self, models: Mapping[str, str]) -> int:
         """Say which model each way to embed has now; return how many entities wait for it anew.
 

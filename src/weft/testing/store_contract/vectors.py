@@ -243,7 +243,9 @@ class VectorContract:
         other = await make_connection(store, "other")
         await list_all(store, other, make_entity("b"), make_entity("c"))
         collection = await open_collection(store, "other")
+        assert await store.vectors.ways() == {PACKAGED: MODEL}
         assert await store.vectors.set_way(collection.id, OTHER_WAY) == 2
+        assert await store.vectors.ways() == {PACKAGED: MODEL, OTHER_WAY: OTHER_MODEL}
         assert {*await take(store, OTHER_WAY)} == {"b", "c"}
         assert await take(store, PACKAGED) == {}
         assert await embed(store, {"b": 0}, MODEL) == 0

@@ -52,6 +52,10 @@ class MemoryVectors(VectorStore):
             each.ticket = next(self._state.tickets)
         return len(heard)
 
+    async def ways(self) -> Mapping[str, str | None]:
+        ways = {self._ways.get(each, PACKAGED) for each in self._state.collections}
+        return {way: self._models.get(way) for way in ways}
+
     async def use_models(self, models: Mapping[str, str]) -> int:
         before = self._count_waiting()
         self._models |= models

@@ -66,6 +66,13 @@ SELECT no FROM embedding_model WHERE name = :model;
 -- A model that nobody knew.
 INSERT INTO embedding_model (name) VALUES (:model) RETURNING no;
 
+-- name: embedding_ways
+-- The ways to embed that collections have, and their models.
+SELECT DISTINCT k.way, m.name
+FROM collection k
+LEFT JOIN embedding_way w ON w.way = k.way
+LEFT JOIN embedding_model m ON m.no = w.model_no;
+
 -- name: embedding_way_model
 -- The number of a way's model.
 SELECT model_no FROM embedding_way WHERE way = :way;

@@ -40,6 +40,9 @@ class SqliteVectors(Table, VectorStore):
                 raise ValueError("a vector has a bit and a byte for each of 64 or more dimensions")
         return await self._database.write_relaxed(_put, model, vectors) if vectors else 0
 
+    async def ways(self) -> Mapping[str, str | None]:
+        return await self._database.read(_find_ways)
+
     async def use_models(self, models: Mapping[str, str]) -> int:
         return await self._database.write(_use_models, models)
 
@@ -104,6 +107,10 @@ def _put(db: Session, model: str, vectors: Mapping[int, Vector]) -> int:
         insert_rows(db, "embedding_put", known)
         insert_rows(db, "vector_put", [(no, vectors[ticket].row) for ticket, no, _ in heard])
     return len(heard)
+
+
+def _find_ways(db: Session) -> dict[str, str | None]:
+    return dict(_rows(db, "embedding_ways", {}))
 
 
 def _use_models(db: Session, models: Mapping[str, str]) -> int:
