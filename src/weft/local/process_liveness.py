@@ -2,7 +2,8 @@
 
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import sleep
 from types import TracebackType
@@ -87,6 +88,47 @@ class ProcessLock:
 
     def _path(self, owner: str) -> Path:
         return self._folder / f"{owner}{_SUFFIX}"
+
+
+@contextmanager
+def try_to_lock(path: Path) -> Generator[bool]:
+    """Hold a file's lock in this block; yield False if another process has it.
+
+    The file stays. Where locks do not work, everyone gets it. Raises OSError if it cannot be made.
+    """
+    descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        attempts = 0
+        # Others hold it briefly, to see whether somebody does.
+        while (is_held := _is_held(descriptor)) and attempts < LOCK_ATTEMPTS:
+            attempts += 1
+            sleep(LOCK_RETRY_SECONDS)
+        yield not is_held
+    finally:
+        os.close(descriptor)
+
+
+def is_locked(path: Path) -> bool:
+    """Tell whether a process is in `try_to_lock` with that file. Raises OSError."""
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        return _is_held(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _is_held(descriptor: int) -> bool:
+    """Take the lock; return whether another process has it."""
+    try:
+        lock_file(descriptor)
+    except (BlockingIOError, PermissionError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _lock_path(path: Path) -> int | None:
