@@ -13,7 +13,7 @@ ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 COPY requirements/image.txt requirements/
 RUN python -m venv /opt/weft \
   && /opt/weft/bin/pip install --no-deps --require-hashes -r requirements/image.txt
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY src ./src
 RUN /opt/weft/bin/pip install --no-deps --no-build-isolation .
 

@@ -41,7 +41,7 @@ def run_release(folder: Path, *arguments: str, make: str = "true") -> tuple[int,
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A repository with this project's manifests, ready for 9.8.7."""
-    for name in (*FILES, "LICENSE"):
+    for name in (*FILES, "LICENSE", "NOTICE"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     package = tmp_path / "src/weft"
