@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from weft.domain.base import Json
 from weft.local.audit import Refusals
+from weft.local.embedding.encoder import Models
 from weft.local.job_holds import JobHolds
 from weft.local.origins import normal_origin
 from weft.local.store.base import Store
@@ -100,7 +101,7 @@ class Engine:
 
     ``pages`` opens the pages for people if need be and returns their base URL; it is None in a
     process that shows none. Without ``runs_jobs`` this process only queues them. ``owner`` is the
-    name under which it holds jobs.
+    name under which it holds jobs. Without ``models``, search is by words alone.
     """
 
     store: Store
@@ -116,6 +117,7 @@ class Engine:
     holds: JobHolds = field(default_factory=JobHolds)
     runs_jobs: bool = True
     owner: str = field(default_factory=lambda: str(uuid.uuid4()))
+    models: Models | None = None
     mapped_secrets: MappedSecrets = field(default_factory=dict[str, Mapping[str, MappedSecret]])
 
     def open_source(

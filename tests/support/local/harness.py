@@ -238,7 +238,9 @@ class LocalHarness:
 
     async def search_titles(self, query: str) -> list[str]:
         """Titles that a search finds, sorted."""
-        wanted = SearchQuery(readable_collection_id=COLLECTION, query=query, limit=50)
+        wanted = SearchQuery(
+            readable_collection_id=COLLECTION, query=query, limit=50, fold_copies=False
+        )
         search = LocalSearch(self.engine, ORGANIZATION)
         return sorted(hit.title for hit in (await search.search(wanted)).hits)
 

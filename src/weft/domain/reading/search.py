@@ -7,6 +7,7 @@ from operator import not_
 from pydantic import Field
 
 from weft.domain.base import Frozen, Json
+from weft.domain.reading.browsing import PATTERN_MAX_CHARS
 
 QUERY_MAX_CHARS = 1000
 SEARCH_LIMIT_MAX = 50
@@ -21,12 +22,20 @@ class SearchMode(StrEnum):
     MEANING = "meaning"
 
 
+class Strength(StrEnum):
+    """A judgement of a hit: strong if it has all the words, or is near in meaning."""
+
+    STRONG = "strong"
+    WEAK = "weak"
+
+
 class SearchQuery(Frozen):
     """A search. By words, hits have any of them, the rare ones first, and all "quoted phrases".
 
     Without ``readable_collection_id`` it looks through all collections of the organisation.
-    ``since`` and ``until`` are about when an entity was updated at its source, and exclude those
-    that tell no time.
+    ``path`` is a prefix, or a pattern in which * and ? are wild. ``since`` and ``until`` are about
+    when an entity was updated at its source, and exclude those that tell no time. With
+    ``fold_copies``, hits of a page whose texts are nearly the same are one.
     """
 
     query: str
@@ -34,8 +43,10 @@ class SearchQuery(Frozen):
     mode: SearchMode = SearchMode.AUTO
     connection: str | None = None
     entity_type: str | None = None
+    path: str | None = Field(default=None, max_length=PATTERN_MAX_CHARS)
     since: datetime | None = None
     until: datetime | None = None
+    fold_copies: bool = True
     limit: int = 10
     cursor: str | None = None
 
@@ -47,10 +58,18 @@ class SearchQuery(Frozen):
         return "search", self.model_dump(exclude={"cursor", "limit", "since", "until"})
 
 
-class SearchHit(Frozen):
-    """An entity that fits; ``snippet`` is untrusted text of the source.
+class SearchCopy(Frozen):
+    """An entity whose text is nearly that of a hit."""
 
-    ``live``: the source itself was asked just now, and nothing of it is stored.
+    entity_id: str
+    title: str
+
+
+class SearchHit(Frozen):
+    """An entity that fits; ``snippet`` is untrusted text of the source, from ``offset`` on.
+
+    ``path`` is the source's id of it. ``copies`` are hits that are folded into this one. ``live``:
+    the source itself was asked just now, and nothing of it is stored.
     """
 
     entity_id: str
@@ -59,8 +78,13 @@ class SearchHit(Frozen):
     type: str
     title: str
     snippet: str
+    offset: int = Field(default=0, exclude_if=not_)
+    path: str | None = Field(default=None, exclude_if=not_)
     url: str | None = None
+    updated_at: datetime | None = Field(default=None, exclude_if=not_)
     score: float
+    strength: Strength | None = Field(default=None, exclude_if=not_)
+    copies: tuple[SearchCopy, ...] = Field(default=(), exclude_if=not_)
     live: bool = Field(default=False, exclude_if=not_)
 
 

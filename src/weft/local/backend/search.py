@@ -1,4 +1,4 @@
-"""Search of the local backend: any of the words, and what is quoted."""
+"""Search of the local backend: what is asked for, in the words of people, and a page of hits."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -6,21 +6,21 @@ from dataclasses import replace
 
 from weft.backend import Search, validate_limit
 from weft.domain.entities import StoredEntity
+from weft.domain.reading.browsing import pattern_of
 from weft.domain.reading.cursors import decode_cursor, encode_cursor
 from weft.domain.reading.search import (
     QUERY_MAX_CHARS,
     SEARCH_LIMIT_MAX,
-    SearchHit,
-    SearchMode,
     SearchQuery,
     SearchResults,
 )
 from weft.domain.text.media_types import media_type_named
-from weft.errors import Ambiguous, InvalidInput, NotFound, Unsupported
+from weft.errors import Ambiguous, InvalidInput, NotFound
 from weft.local.backend.browse import find_scope
 from weft.local.engine import Engine
+from weft.local.search.hybrid import Asked, HybridSearch
 from weft.local.store.browse import EntityFilter
-from weft.local.store.search import ShownEntity, Term
+from weft.local.store.search import Term
 
 WORDS_MAX = 32
 OFFSET_MAX = 10_000
@@ -35,37 +35,35 @@ class LocalSearch(Search):
         self._organization_id = organization_id
 
     async def search(self, query: SearchQuery) -> SearchResults:
-        if query.mode is SearchMode.MEANING:
-            raise Unsupported(
-                "Weft's own search finds by words, not by meaning.",
-                field="mode",
-                hint="Leave out mode and search for words that the text may use.",
-            )
-        terms = parse_terms(query.query)
         limit = validate_limit(query.limit, maximum=SEARCH_LIMIT_MAX)
-        scope = await find_scope(
-            self._engine.store,
-            self._organization_id,
-            query.readable_collection_id,
-            query.connection,
+        asked = await self._understand(query)
+        offset = _decode_cursor(query, query.cursor) if query.cursor is not None else 0
+        search = HybridSearch(self._engine.store, self._engine.models)
+        page = await search.rank(asked, limit, offset)
+        hits, has_all = await search.show(asked, page)
+        end = offset + limit
+        more = page.more and end <= OFFSET_MAX
+        return SearchResults(
+            hits=tuple(hits),
+            matched="all" if has_all else "any",
+            by_meaning=page.meaning.is_any,
+            note=page.meaning.note,
+            next_cursor=encode_cursor(str(end), *query.cursor_scope) if more else None,
         )
+
+    async def _understand(self, query: SearchQuery) -> Asked:
+        """Find what the query names. Raises InvalidInput, NotFound or Ambiguous."""
+        terms = parse_terms(query.query)
+        named = (query.readable_collection_id, query.connection)
+        scope = await find_scope(self._engine.store, self._organization_id, *named)
         wanted = EntityFilter(
+            pattern=pattern_of(query.path or ""),
             type=query.entity_type,
             media_type=media_type_named(query.entity_type or ""),
             since=query.since,
             until=query.until,
         )
-        offset = _decode_cursor(query, query.cursor) if query.cursor is not None else 0
-        store = self._engine.store.search
-        ranked = await store.rank(scope, terms, wanted, limit=limit + 1, offset=offset)
-        scores = dict(ranked[:limit])
-        shown = await store.show(scope, terms, list(scores))
-        more = len(ranked) > limit and offset + limit <= OFFSET_MAX
-        return SearchResults(
-            hits=tuple(_hit(each, scores[each.no]) for each in shown),
-            matched="all" if all(each.has_all for each in shown) else "any",
-            next_cursor=encode_cursor(str(offset + limit), *query.cursor_scope) if more else None,
-        )
+        return Asked(scope, query.query, terms, wanted, query.mode, query.fold_copies)
 
     async def entity(
         self, entity: str, *, connection: str | None = None, offset: int, max_chars: int
@@ -95,19 +93,6 @@ class LocalSearch(Search):
                 hint="Use one of these ids, or name the connection.",
             )
         return found[0].id
-
-
-def _hit(entity: ShownEntity, score: float) -> SearchHit:
-    return SearchHit(
-        entity_id=str(entity.no),
-        connection_id=entity.connection_id,
-        connection_name=entity.connection_name,
-        type=entity.type,
-        title=entity.title,
-        snippet=entity.excerpt.text,
-        url=entity.url,
-        score=float(f"{score:.4g}"),
-    )
 
 
 def _no_entity() -> NotFound:

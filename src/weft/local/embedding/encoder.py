@@ -28,6 +28,16 @@ class Encoder(Protocol):
         """Return how long a vector is; a multiple of 64."""
         ...
 
+    @property
+    def floor(self) -> float:
+        """Return the product below which two texts have nothing in common."""
+        return 0.2
+
+    @property
+    def strong(self) -> float:
+        """Return the product from which on two texts are about the same thing."""
+        return 0.5
+
     def encode(self, texts: Sequence[str]) -> "NDArray[np.float32]":
         """Return a row for each passage; a row of zeros for one that means nothing."""
         ...

@@ -44,7 +44,8 @@ class ShownEntity:
     """An entity as a search shows it.
 
     ``excerpt`` is around the words that the text has, or its beginning if it ``has_none`` of them;
-    ``head`` is a longer beginning. It ``has_all`` if title and text have each of the terms.
+    ``head`` is a longer beginning, and ``chars`` the length of all of it. It ``has_all`` if title
+    and text have each of the terms.
     """
 
     no: int
@@ -57,6 +58,7 @@ class ShownEntity:
     updated_at: datetime | None
     excerpt: Excerpt
     head: str
+    chars: int
     has_none: bool
     has_all: bool
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from weft.backend import Backend
-from weft.domain.reading.search import SearchMode, SearchQuery
+from weft.domain.reading.search import SearchHit, SearchMode, SearchQuery
 from weft.errors import (
     InvalidInput,
     NotFound,
@@ -47,7 +47,9 @@ class SearchContract(ContractPart):
         for made in (one, two):
             await sync(backend, made)
         assert backend.search is not None
-        query = SearchQuery(readable_collection_id=COLLECTION, query="lazy dog", limit=12)
+        query = SearchQuery(
+            readable_collection_id=COLLECTION, query="lazy dog", limit=12, fold_copies=False
+        )
         first = await backend.search.search(query)
         second = await backend.search.search(query.model_copy(update={"cursor": first.next_cursor}))
         assert (len(first.hits), len(second.hits), second.next_cursor) == (12, 8, None)
@@ -56,6 +58,19 @@ class SearchContract(ContractPart):
         assert {hit.connection_name for hit in only.hits} == {"Connection Two"}
         none = await backend.search.search(query.model_copy(update={"entity_type": "page"}))
         assert none.hits == ()
+
+    @pytest.mark.anyio
+    async def test_copies_are_one_hit_or_several(self, backend: Backend) -> None:
+        await create_collection(backend)
+        for name in ("Original", "Copy"):
+            await sync(backend, await connect(backend, {"entities": 1}, name=name))
+        assert backend.search is not None
+        query = SearchQuery(readable_collection_id=COLLECTION, query="lazy dog")
+        folded = (await backend.search.search(query)).hits
+        each = await backend.search.search(query.model_copy(update={"fold_copies": False}))
+        ids = {hit.entity_id for hit in each.hits}
+        assert len(each.hits) == 2
+        assert {name for hit in folded for name in (hit.entity_id, *_copies_of(hit))} == ids
 
     @pytest.mark.anyio
     async def test_hits_are_filtered_by_when_they_were_updated(self, backend: Backend) -> None:
@@ -105,7 +120,7 @@ class SearchContract(ContractPart):
             )
             await sync(backend, made)
         assert backend.search is not None
-        query = SearchQuery(query="lazy dog", limit=6)
+        query = SearchQuery(query="lazy dog", limit=6, fold_copies=False)
         first = await backend.search.search(query)
         second = await backend.search.search(query.model_copy(update={"cursor": first.next_cursor}))
         assert (len(first.hits), len(second.hits), second.next_cursor) == (6, 4, None)
@@ -152,3 +167,7 @@ class SearchContract(ContractPart):
         else:
             with pytest.raises(InvalidInput):
                 await backend.search.search(wanted)
+
+
+def _copies_of(hit: SearchHit) -> list[str]:
+    return [copy.entity_id for copy in hit.copies]

@@ -81,6 +81,8 @@ async def _read_query(
         "mode": MODES[call.body.retrieval_strategy or "hybrid"],
         "connection": sync_id and await _find_by_sync(call.backend, collection, str(sync_id)),
         "limit": limit,
+        # Airweave's clients page by numbers of hits.
+        "fold_copies": False,
     }
     return SearchQuery.model_validate(query | given)
 

@@ -67,6 +67,7 @@ class MemorySearch(SearchStore):
                 updated_at=entity.updated_at,
                 excerpt=_excerpt(entity.text, phrases),
                 head=entity.text[:HEAD_MAX_CHARS],
+                chars=len(entity.text),
                 has_none=not any(_count(phrase, text) for phrase in phrases),
                 has_all=all(_count(p, title) or _count(p, text) for p in phrases),
             )

@@ -106,6 +106,7 @@ def _show(
             updated_at=moment_or_none(row["updated_at"]),
             excerpt=cut_excerpt(tokenize, row["text"], places.get(no)),
             head=row["text"][:HEAD_MAX_CHARS],
+            chars=len(row["text"]),
             has_none=places.get(no) is None,
             has_all=no in complete,
         )

@@ -1,0 +1,78 @@
+"""Ranks entities by what they mean: their vectors beside the query's."""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import anyio.to_thread
+
+from weft.errors import WeftError
+from weft.local.embedding.codes import binarize, quantize
+from weft.local.embedding.encoder import Encoder, Models
+from weft.local.store.base import Store
+from weft.local.store.browse import EntityFilter, Scope
+from weft.local.store.search import Ranked
+from weft.local.store.vectors import Coverage, Vector
+
+CANDIDATES: Final = 100
+"""The entities of each ranking that are joined."""
+
+_OTHER_MODEL: Final = "What is embedded was so by another model; it waits to be embedded anew."
+
+
+class Meaning(NamedTuple):
+    """Rankings by meaning, one for each model, and the note that an incomplete one needs.
+
+    ``strong`` are those that are near enough to be about the same thing.
+    """
+
+    rankings: Sequence[Sequence[Ranked]] = ()
+    strong: frozenset[int] = frozenset()
+    note: str = ""
+
+    @property
+    def is_any(self) -> bool:
+        """Tell whether anything was compared by meaning."""
+        return bool(self.rankings)
+
+
+async def rank_by_meaning(
+    store: Store, models: Models, scope: Scope, query: str, wanted: EntityFilter
+) -> Meaning:
+    """Rank what is embedded. A model that cannot be had is told in the note, not raised."""
+    covered = await store.vectors.measure(scope)
+    rankings: list[Sequence[Ranked]] = []
+    strong: set[int] = set()
+    notes: list[str] = []
+    for each in covered:
+        if not each.embedded or each.model is None:
+            continue
+        try:
+            encoder = await anyio.to_thread.run_sync(models.encoder, each.way)
+            if encoder.model != each.model:
+                notes.append(_OTHER_MODEL)
+                continue
+            vector = await anyio.to_thread.run_sync(_encode, encoder, query)
+        except WeftError as error:
+            notes.append(str(error))
+            continue
+        found = await store.vectors.nearest(scope, each.model, vector, wanted, limit=CANDIDATES)
+        rankings.append([one for one in found if one.score >= encoder.floor])
+        strong.update(one.no for one in found if one.score >= encoder.strong)
+    return Meaning(
+        rankings, frozenset(strong), " ".join(filter(None, [_tell_coverage(covered), *notes]))
+    )
+
+
+def _encode(encoder: Encoder, query: str) -> Vector:
+    rows = encoder.encode_query(query)[None]
+    return Vector(binarize(rows).tobytes(), quantize(rows).tobytes())
+
+
+def _tell_coverage(covered: Sequence[Coverage]) -> str:
+    embedded, total = sum(each.embedded for each in covered), sum(each.total for each in covered)
+    if embedded == total:
+        return ""
+    return (
+        f"{embedded:,} of {total:,} entities can be found by meaning so far, the others by their"
+        " words."
+    )

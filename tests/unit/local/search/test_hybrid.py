@@ -1,0 +1,176 @@
+"""Search by words and meaning together: what it finds, in which order, and what it says of it."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.support.local.models import ConceptEncoder, ScriptedModels, embed_all
+from tests.support.store.memory.store import MemoryStore
+from weft.domain.reading.search import SearchHit, SearchMode, Strength
+from weft.errors import Unsupported, WeftError
+from weft.local.embedding.encoder import Models
+from weft.local.search.hybrid import Asked, HybridSearch
+from weft.local.search.meaning import CANDIDATES
+from weft.local.store.base import Store
+from weft.local.store.browse import EntityFilter, Scope
+from weft.local.store.search import Term
+from weft.local.store.vectors import PACKAGED
+from weft.testing.store_contract.support import (
+    ORGANIZATION,
+    list_all,
+    make_connection,
+    make_entity,
+)
+
+pytestmark = pytest.mark.anyio
+
+TEXTS = {
+    "a": "the automobile is red and has four wheels",
+    "b": "a boat on the lake in the evening",
+    "c": "car rental in the city, cheap and easy",
+    "d": "nothing at all of interest",
+}
+
+
+@pytest.fixture
+def store() -> Store:
+    return MemoryStore(lambda: datetime(2026, 5, 1, tzinfo=UTC))
+
+
+def ask(query: str, mode: SearchMode = SearchMode.AUTO, *, phrase: str = "") -> Asked:
+    terms = [Term(word) for word in query.split()]
+    terms += [Term(phrase, is_required=True)] if phrase else []
+    return Asked(Scope(ORGANIZATION), query, terms, EntityFilter(), mode, True)
+
+
+async def fill(store: Store, texts: dict[str, str] = TEXTS, *, embed: bool = True) -> None:
+    made = await make_connection(store)
+    await list_all(store, made, *(make_entity(name, text) for name, text in texts.items()))
+    if embed:
+        await embed_all(store, ConceptEncoder())
+
+
+async def find(
+    store: Store, asked: Asked, models: Models | None, *, limit: int = 10, offset: int = 0
+) -> tuple[Sequence[SearchHit], str]:
+    search = HybridSearch(store, models)
+    page = await search.rank(asked, limit, offset)
+    hits, _ = await search.show(asked, page)
+    return hits, page.meaning.note
+
+
+async def test_words_come_first_and_what_means_the_same_follows(store: Store) -> None:
+    await fill(store)
+    hits, note = await find(store, ask("car"), ScriptedModels())
+    assert [(hit.path, hit.strength) for hit in hits] == [
+        ("c", Strength.STRONG),
+        ("a", Strength.STRONG),
+    ]
+    assert note == ""
+
+
+@pytest.mark.parametrize(
+    ("mode", "found"),
+    [(SearchMode.WORDS, ["c"]), (SearchMode.MEANING, ["a", "c"]), (SearchMode.AUTO, ["c", "a"])],
+)
+async def test_mode_decides_what_finds(store: Store, mode: SearchMode, found: list[str]) -> None:
+    await fill(store)
+    hits, _ = await find(store, ask("car", mode), ScriptedModels())
+    assert [hit.path for hit in hits] == found
+
+
+async def test_quoted_phrase_is_required_of_what_is_found_by_meaning_too(store: Store) -> None:
+    await fill(store)
+    hits, _ = await find(store, ask("vehicle", phrase="four wheels"), ScriptedModels())
+    assert [hit.path for hit in hits] == ["a"]
+    assert (await find(store, ask("car", phrase="no such phrase"), ScriptedModels()))[0] == []
+
+
+async def test_unrelated_query_finds_nothing(store: Store) -> None:
+    await fill(store)
+    assert (await find(store, ask("monarch"), ScriptedModels()))[0] == []
+
+
+async def test_note_says_how_much_is_embedded_so_far(store: Store) -> None:
+    await fill(store)
+    other = await make_connection(store, "other-docs")
+    await list_all(store, other, make_entity("new", "a vehicle"), make_entity("newer", "a car"))
+    hits, note = await find(store, ask("car"), ScriptedModels())
+    assert [hit.path for hit in hits] == ["c", "newer", "a"]
+    assert note.startswith("4 of 6 entities can be found by meaning so far")
+
+
+async def test_model_that_cannot_be_had_leaves_the_words_and_a_note(store: Store) -> None:
+    await fill(store)
+    models = ScriptedModels(packaged=WeftError("numpy is missing.", hint="Install it."))
+    hits, note = await find(store, ask("car"), models)
+    assert [hit.path for hit in hits] == ["c"]
+    assert note == "numpy is missing. Install it."
+    with pytest.raises(Unsupported, match="numpy is missing"):
+        await find(store, ask("car", SearchMode.MEANING), models)
+
+
+async def test_vectors_of_another_model_are_never_compared(store: Store) -> None:
+    await fill(store)
+    models = ScriptedModels(packaged=ConceptEncoder("concepts-2"))
+    hits, note = await find(store, ask("car"), models)
+    assert [hit.path for hit in hits] == ["c"]
+    assert "another model" in note
+
+
+async def test_pages_hold_each_hit_once_beyond_the_candidates_too(store: Store) -> None:
+    cars = {f"car{n}": f"car number{n} is unlike any other{n}" for n in range(CANDIDATES + 30)}
+    autos = {f"auto{n}": f"automobile model{n} of year{n}" for n in range(20)}
+    await fill(store, cars | autos)
+    seen: list[str | None] = []
+    search = HybridSearch(store, ScriptedModels())
+    asked = ask("car")
+    more = True
+    while more:
+        page = await search.rank(asked, 7, len(seen))
+        hits, _ = await search.show(asked, page)
+        seen += [hit.path for hit in hits]
+        more = page.more
+    assert len(seen) == len(set(seen))
+    assert set(cars) <= {*seen}
+
+
+async def test_hit_without_the_words_shows_its_nearest_passage(store: Store) -> None:
+    filler = "Nothing of interest is said here. " * 30
+    await fill(store, {"long": f"{filler}\n\nThe automobile stands there. \n\n{filler}"})
+    [hit], _ = await find(store, ask("car"), ScriptedModels())
+    assert "automobile stands there" in hit.snippet
+    assert hit.offset > len(filler) / 2
+
+
+async def test_copies_are_folded_into_the_best(store: Store) -> None:
+    text = " ".join(f"step{n} of the car" for n in range(50))
+    await fill(store, {"original": text, "copy": text + " end", "other": "a car"})
+    hits, _ = await find(store, ask("car"), ScriptedModels())
+    assert {(hit.path, *(copy.title for copy in hit.copies)) for hit in hits} == {
+        ("original", "copy"),
+        ("other",),
+    }
+
+
+async def test_reason_is_told_where_nothing_was_embedded(store: Store) -> None:
+    await fill(store, embed=False)
+    hits, note = await find(store, ask("car"), ScriptedModels())
+    assert [hit.path for hit in hits] == ["c"]
+    assert note.startswith("0 of 4 entities")
+    with pytest.raises(Unsupported) as raised:
+        await find(store, ask("car", SearchMode.MEANING), ScriptedModels())
+    assert (raised.value.field, bool(raised.value.hint)) == ("mode", True)
+
+
+async def test_other_ways_are_searched_each_with_its_own_model(store: Store) -> None:
+    await fill(store)
+    other = await make_connection(store, "other-docs")
+    [collection] = await store.collections.find(ORGANIZATION, "other-docs")
+    await store.vectors.set_way(collection.id, "endpoint")
+    await list_all(store, other, make_entity("far", "a vehicle of another collection"))
+    await embed_all(store, ConceptEncoder("remote-1"), "endpoint")
+    models = ScriptedModels(**{PACKAGED: ConceptEncoder(), "endpoint": ConceptEncoder("remote-1")})
+    hits, note = await find(store, ask("car"), models)
+    assert ({hit.path for hit in hits}, note) == ({"a", "c", "far"}, "")
