@@ -5,7 +5,7 @@ from typing import Any, Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from weft.errors import SourceMisconfigured, SourceUnavailable
+from weft.errors import InvalidInput, SourceMisconfigured, SourceUnavailable
 
 DIMENSIONS_MAX: Final = 8192
 _STEP: Final = 64
@@ -17,8 +17,9 @@ def parse_vectors(
 ) -> NDArray[np.float32]:
     """Return the rows of an answer to ``count`` texts, in their order and of length 1.
 
-    Only the first ``dimensions`` of each are kept, if given. Raises SourceUnavailable, or
-    SourceMisconfigured if the vectors are too short for that; both name the ``place``.
+    Only the first ``dimensions`` of each are kept, if given. Raises SourceUnavailable for what is
+    no answer, SourceMisconfigured if the vectors are too short, and InvalidInput if one is no
+    direction; all name the ``place``.
     """
     rows = _to_array([item.get("embedding") for item in _in_order(answer, count, place)], place)
     if dimensions is not None:
@@ -29,15 +30,23 @@ def parse_vectors(
                 field="WEFT_EMBEDDINGS_DIMENSIONS",
             )
         rows = rows[:, :dimensions]
-    return to_units(rows, place)
+    units = to_units(rows)
+    if not units.any(axis=1).all():
+        raise InvalidInput(
+            f"The answer of {place} has a vector that is zero or not finite.",
+            field="WEFT_EMBEDDINGS_MODEL",
+        )
+    return units
 
 
-def to_units(rows: NDArray[np.float64], place: str) -> NDArray[np.float32]:
-    """Scale rows to length 1, and lengthen them with zeros to a multiple of 64."""
-    lengths = np.linalg.norm(rows, axis=1)
-    if not (np.isfinite(lengths).all() and lengths.all()):
-        raise _broken(place, "has a vector that is zero or not finite")
-    units = rows / lengths[:, None]
+def to_units(rows: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Scale rows to length 1, and lengthen them with zeros to a multiple of 64.
+
+    A row that has no direction, or numbers that are none, becomes zeros.
+    """
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    usable = np.isfinite(lengths) & (lengths > 0)
+    units = np.divide(rows, lengths, out=np.zeros_like(rows), where=usable)
     missing = -rows.shape[1] % _STEP
     return np.pad(units, ((0, 0), (0, missing))).astype(np.float32)
 

@@ -15,7 +15,13 @@ import httpx
 import numpy as np
 from numpy.typing import NDArray
 
-from weft.errors import RateLimited, SourceMisconfigured, SourceUnavailable, WeftError
+from weft.errors import (
+    InvalidInput,
+    RateLimited,
+    SourceMisconfigured,
+    SourceUnavailable,
+    WeftError,
+)
 from weft.local.embedding.answers import parse_vectors
 from weft.local.embedding.encoder import Encoder
 from weft.local.embedding.prefixes import Prefixes
@@ -35,6 +41,7 @@ CUT_MIN_BYTES: Final = 256
 LEARNT_MIN_BYTES: Final = 512
 """Models read more than this, so one text that needs to be shorter says nothing of others."""
 
+PASSAGES_SECONDS: Final = 150.0
 QUERY_SECONDS: Final = 8.0
 SILENCE_SECONDS: Final = 30.0
 """After a query that failed, searches do without the endpoint for so long."""
@@ -62,7 +69,11 @@ class Endpoint:
 
 
 class EndpointEncoder(Encoder):
-    """Asks the endpoint for each vector; its model is known after the first answer."""
+    """Asks the endpoint for each vector; its model is known after the first answer.
+
+    Raises InvalidInput if it is a text that the endpoint does not take, and otherwise errors that
+    name the setting at fault.
+    """
 
     def __init__(
         self,
@@ -98,7 +109,12 @@ class EndpointEncoder(Encoder):
         if not asked:
             return np.zeros((len(texts), self.dimensions), np.float32)
         prefix = self._endpoint.prefixes.passage
-        found = anyio.run(self._embed, [prefix + text for text in asked.values()], _PASSAGES)
+        found = anyio.run(
+            self._embed_within,
+            PASSAGES_SECONDS,
+            [prefix + text for text in asked.values()],
+            _PASSAGES,
+        )
         rows = np.zeros((len(texts), found.shape[1]), np.float32)
         rows[list(asked)] = found
         return rows
@@ -108,19 +124,20 @@ class EndpointEncoder(Encoder):
         if self._failed is not None and self._monotonic() < self._failed[0] + SILENCE_SECONDS:
             raise self._failed[1].with_traceback(None)
         try:
-            found = anyio.run(self._embed_query, self._endpoint.prefixes.query + query)
+            text = self._endpoint.prefixes.query + query
+            found = anyio.run(self._embed_within, self._query_seconds, [text], _QUERY)[0]
         except WeftError as error:
             self._failed = self._monotonic(), error
             raise
         self._failed = None
         return found
 
-    async def _embed_query(self, text: str) -> NDArray[np.float32]:
-        with anyio.move_on_after(self._query_seconds):
-            return (await self._embed([text], _QUERY))[0]
-        raise SourceUnavailable(
-            f"{self._place} did not answer within {self._query_seconds:.0f} seconds."
-        )
+    async def _embed_within(
+        self, seconds: float, texts: list[str], limits: HttpLimits
+    ) -> NDArray[np.float32]:
+        with anyio.move_on_after(seconds):
+            return await self._embed(texts, limits)
+        raise SourceUnavailable(f"{self._place} did not answer within {seconds:.0f} seconds.")
 
     async def _embed(self, texts: list[str], limits: HttpLimits) -> NDArray[np.float32]:
         async with self._open(limits) as client:
@@ -191,17 +208,18 @@ class EndpointEncoder(Encoder):
                 retry_after=retry_after_seconds(response, now=None),
             )
         if response.is_client_error:
-            return self._refusal(status)
+            return SourceMisconfigured(
+                f"{self._place} has no embeddings by '{self._endpoint.model}' (HTTP {status}).",
+                field="WEFT_EMBEDDINGS_MODEL",
+                hint=_CHECK_MODEL,
+            )
         return SourceUnavailable(f"{self._place} failed (HTTP {status}).", hint=_CHECK)
 
-    def _refusal(self, status: int) -> WeftError:
-        if status >= 500:
-            return SourceUnavailable(f"{self._place} failed (HTTP {status}).", hint=_CHECK)
-        return SourceMisconfigured(
-            f"{self._place} does not embed by the model '{self._endpoint.model}' (HTTP {status}).",
+    def _refusal(self, status: int) -> InvalidInput:
+        return InvalidInput(
+            f"{self._place} refuses a text, even if it is short (HTTP {status}).",
             field="WEFT_EMBEDDINGS_MODEL",
-            hint="Check WEFT_EMBEDDINGS_MODEL, and that the model is loaded there; most addresses "
-            "in WEFT_EMBEDDINGS_URL end with /v1.",
+            hint=f"If it refuses all: {_CHECK_MODEL}",
         )
 
     def _open(self, limits: HttpLimits) -> AbstractAsyncContextManager[httpx.AsyncClient]:
@@ -216,6 +234,10 @@ class EndpointEncoder(Encoder):
         )
 
 
+_CHECK_MODEL: Final = (
+    "Check that the model in WEFT_EMBEDDINGS_MODEL is loaded there, and that the address in "
+    "WEFT_EMBEDDINGS_URL is right; most end with /v1."
+)
 _CHECK: Final = "Check that the address in WEFT_EMBEDDINGS_URL is right and served."
 
 

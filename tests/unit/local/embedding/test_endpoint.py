@@ -16,7 +16,7 @@ from tests.support.local.embeddings import (
     texts_of,
     vector_of,
 )
-from weft.errors import RateLimited, SourceMisconfigured, SourceUnavailable, WeftError
+from weft.errors import InvalidInput, RateLimited, SourceMisconfigured, SourceUnavailable, WeftError
 from weft.local.embedding.endpoint import BATCH_TEXTS, SILENCE_SECONDS, EndpointEncoder
 from weft.local.embedding.prefixes import Prefixes
 from weft.net.client import Clock
@@ -134,7 +134,7 @@ async def test_batch_that_is_too_large_is_parted() -> None:
 
 async def test_model_that_refuses_everything_is_not_asked_for_each_text() -> None:
     async with serve(handler(lambda _: as_json({"error": SECRET}, 400))) as site:
-        with pytest.raises(SourceMisconfigured) as caught:
+        with pytest.raises(InvalidInput) as caught:
             await in_thread(lambda: encoder_for(site).encode(["long text " * 500] * 100))
     assert caught.value.field == "WEFT_EMBEDDINGS_MODEL"
     assert SECRET not in str(caught.value)
@@ -171,8 +171,9 @@ async def test_model_that_refuses_everything_is_not_asked_for_each_text() -> Non
 async def test_answer_that_is_not_a_vector_for_each_text_is_refused(
     answer: HttpReply, problem: str
 ) -> None:
+    is_of_a_text = problem in ("zero", "not finite")
     async with serve(handler(lambda _: answer)) as site:
-        with pytest.raises(SourceUnavailable) as caught:
+        with pytest.raises(InvalidInput if is_of_a_text else SourceUnavailable) as caught:
             await in_thread(lambda: encoder_for(site).encode(["abc", "xyz"]))
     assert problem in str(caught.value)
     assert SECRET not in str(caught.value)
@@ -200,7 +201,8 @@ async def test_vectors_of_other_dimensions_than_before_are_refused() -> None:
         (404, SourceMisconfigured, "WEFT_EMBEDDINGS_MODEL"),
         (429, RateLimited, None),
         (503, SourceUnavailable, None),
-        (500, SourceUnavailable, None),
+        (500, InvalidInput, "WEFT_EMBEDDINGS_MODEL"),
+        (502, SourceUnavailable, None),
     ],
 )
 async def test_failure_is_told_with_the_setting_and_without_key_and_body(
