@@ -65,7 +65,11 @@ def tell_exposed_state(settings: Settings) -> Sequence[str]:
 
 def private_paths(settings: Settings) -> tuple[Path, ...]:
     """List the paths that no source may read: Weft's own state, and files with keys or secrets."""
-    files = [settings.master_key_file, *(found.file for found in settings.secrets.values())]
+    files = [
+        settings.master_key_file,
+        settings.embeddings_key_file,
+        *(found.file for found in settings.secrets.values()),
+    ]
     return (settings.home, *(file for file in files if file is not None))
 
 

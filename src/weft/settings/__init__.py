@@ -257,6 +257,17 @@ class Settings(BaseSettings):
         default=None, max_length=500, description="Text that it wants before what is searched."
     )
 
+    embeddings_folder: AbsolutePath | None = Field(
+        default=None,
+        description="Folder of a model (`model.onnx`, `tokenizer.json`) for `weft collections "
+        "embed NAME --by folder` (extra `onnx`).",
+    )
+    rerank: str | None = Field(
+        default=None,
+        description="Order the best hits anew by `minilm` (extra `rerank`), or by the model in "
+        "this folder (extra `onnx`).",
+    )
+
     @field_validator("embeddings_model", mode="after")
     @classmethod
     def _model_with_address(cls, value: str | None, info: ValidationInfo) -> str | None:

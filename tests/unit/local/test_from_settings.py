@@ -44,10 +44,13 @@ def test_no_source_may_read_a_key_or_a_secret(tmp_path: Path) -> None:
     settings = Settings(
         home=tmp_path / "home",
         master_key_file=tmp_path / "master",
+        embeddings_url="https://api.example.com",
+        embeddings_model="m",
+        embeddings_key_file=tmp_path / "key",
         secrets={"a": SecretMapping(file=tmp_path / "a", sources=("x",), hosts=("y",))},
     )
     guard = ForbiddenPaths(private_paths(settings))
-    for private in ("home/weft.db", "master", "a"):
+    for private in ("home/weft.db", "master", "key", "a"):
         assert guard.refuses((tmp_path / private).resolve()), private
     assert not guard.refuses((tmp_path / "open").resolve())
 

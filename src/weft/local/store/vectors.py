@@ -7,10 +7,11 @@ in its own transaction, and takes away the vector of what it was. A vector goes 
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
+from weft.domain.reading import ways
 from weft.local.store.browse import EntityFilter, Scope
 from weft.local.store.search import Ranked
 
-PACKAGED: Final = "packaged"
+PACKAGED: Final = ways.PACKAGED
 """The way to embed that a collection has unless somebody decided otherwise."""
 EMBEDDED_MAX_CHARS: Final = 8_000
 """No more of a text is handed out to be embedded."""
