@@ -45,6 +45,7 @@ class ScriptedModels(Models):
 
     def __init__(self, **encoders: Encoder | Exception) -> None:
         self.encoders = encoders or {PACKAGED: ConceptEncoder()}
+        self.reranks: Reranker | None = None
 
     def encoder(self, way: str) -> Encoder:
         found = self.encoders[way]
@@ -53,7 +54,7 @@ class ScriptedModels(Models):
         return found
 
     def reranker(self) -> Reranker | None:
-        return None
+        return self.reranks
 
 
 async def embed_all(store: Store, encoder: Encoder, way: str = PACKAGED) -> int:

@@ -1,6 +1,6 @@
 """Joins rankings of the same entities into one."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from weft.local.store.search import Ranked
@@ -14,21 +14,27 @@ meaning finds more paraphrases. Ranks with equal votes are worse than words alon
 def fuse(words: Sequence[Ranked], meaning: Iterable[Sequence[Ranked]]) -> list[Ranked]:
     """Join the ranking by words with those by meaning, one for each model; the best come first.
 
-    Each ranking's scores are spread from 0 to 1 first. Who is in one ranking alone gets nothing for
-    the other.
+    Who is in one ranking alone gets nothing for the other.
     """
-    joined: dict[int, float] = {}
-    for no, score in _spread(words):
-        joined[no] = (1 - MEANING_WEIGHT) * score
     # An entity has a vector of one model only.
-    for no, score in (each for ranking in meaning for each in _spread(ranking)):
-        joined[no] = joined.get(no, 0.0) + MEANING_WEIGHT * score
+    by_meaning = [each for ranking in meaning for each in spread(ranking)]
+    return mix(spread(words), by_meaning, MEANING_WEIGHT)
+
+
+def mix(first: Sequence[Ranked], second: Sequence[Ranked], weight: float) -> list[Ranked]:
+    """Add up scores, ``weight`` being the share of the second ranking; the best come first."""
+    mixed: dict[int, float] = {}
+    for share, ranking in ((1 - weight, first), (weight, second)):
+        for no, score in ranking:
+            mixed[no] = mixed.get(no, 0.0) + share * score
     # Equal scores are ordered by number, so that pages of the same ranking fit together.
-    return sorted((Ranked(*each) for each in joined.items()), key=lambda one: (-one.score, one.no))
+    return sorted((Ranked(*each) for each in mixed.items()), key=lambda one: (-one.score, one.no))
 
 
-def _spread(ranking: Sequence[Ranked]) -> Iterator[Ranked]:
+def spread(ranking: Sequence[Ranked]) -> list[Ranked]:
+    """Move the scores so that the best is 1 and the last 0."""
     scores = [each.score for each in ranking]
     low, high = min(scores, default=0.0), max(scores, default=0.0)
-    for no, score in ranking:
-        yield Ranked(no, (score - low) / (high - low) if high > low else 1.0)
+    return [
+        Ranked(no, (score - low) / (high - low) if high > low else 1.0) for no, score in ranking
+    ]

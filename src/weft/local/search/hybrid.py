@@ -12,6 +12,7 @@ from weft.local.search.folding import fold
 from weft.local.search.fusion import fuse
 from weft.local.search.meaning import CANDIDATES, Meaning, rank_by_meaning
 from weft.local.search.passages import find_passages
+from weft.local.search.reranking import rerank
 from weft.local.store.base import Store
 from weft.local.store.browse import EntityFilter, Scope
 from weft.local.store.search import Excerpt, Ranked, ShownEntity, Term
@@ -58,13 +59,15 @@ class HybridSearch:
         by_words: Sequence[Ranked] = ()
         if asked.mode is not SearchMode.MEANING:
             by_words = await self._rank_words(asked)
-        joined = fuse(by_words, meaning.rankings)
+        joined: Sequence[Ranked] = fuse(by_words, meaning.rankings)
         if asked.mode is not SearchMode.MEANING and any(term.is_required for term in asked.terms):
             having = {each.no for each in by_words}
             joined = [each for each in joined if each.no in having]
+        joined, note = await self._rerank(asked, joined)
+        meaning = meaning.with_note(note)
         page = joined[offset : offset + limit + 1]
         if len(page) <= limit and len(by_words) == CANDIDATES:
-            page += await self._rank_rest(asked, joined, limit + 1 - len(page), offset)
+            page = [*page, *await self._rank_rest(asked, joined, limit + 1 - len(page), offset)]
         return Page(page[:limit], meaning, len(page) > limit)
 
     async def _rank_by_meaning(self, asked: Asked) -> Meaning:
@@ -82,6 +85,11 @@ class HybridSearch:
                 hint="Leave out mode to search by words.",
             )
         return meaning
+
+    async def _rerank(self, asked: Asked, joined: Sequence[Ranked]) -> tuple[Sequence[Ranked], str]:
+        if self._models is None:
+            return joined, ""
+        return await rerank(self._store, self._models, asked.scope, asked.text, joined)
 
     async def _rank_words(
         self, asked: Asked, limit: int = CANDIDATES, offset: int = 0

@@ -34,6 +34,10 @@ class Meaning(NamedTuple):
         """Tell whether anything was compared by meaning."""
         return bool(self.rankings)
 
+    def with_note(self, note: str) -> "Meaning":
+        """Return the same with another note behind its own."""
+        return self._replace(note=" ".join(filter(None, (self.note, note))))
+
 
 async def rank_by_meaning(
     store: Store, models: Models, scope: Scope, query: str, wanted: EntityFilter

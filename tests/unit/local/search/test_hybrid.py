@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from threading import Event
 
 import pytest
 
@@ -9,7 +10,8 @@ from tests.support.local.models import ConceptEncoder, ScriptedModels, embed_all
 from tests.support.store.memory.store import MemoryStore
 from weft.domain.reading.search import SearchHit, SearchMode, Strength
 from weft.errors import Unsupported, WeftError
-from weft.local.embedding.encoder import Models
+from weft.local.embedding.encoder import Models, Reranker
+from weft.local.search import reranking
 from weft.local.search.hybrid import Asked, HybridSearch
 from weft.local.search.meaning import CANDIDATES
 from weft.local.store.base import Store
@@ -174,3 +176,51 @@ async def test_other_ways_are_searched_each_with_its_own_model(store: Store) -> 
     models = ScriptedModels(**{PACKAGED: ConceptEncoder(), "endpoint": ConceptEncoder("remote-1")})
     hits, note = await find(store, ask("car"), models)
     assert ({hit.path for hit in hits}, note) == ({"a", "c", "far"}, "")
+
+
+class CountingReranker(Reranker):
+    """Prefers texts with many letters x; may be slow, or fail."""
+
+    def __init__(self, wait: Event | None = None, error: WeftError | None = None) -> None:
+        self._wait = wait
+        self._error = error
+
+    @property
+    def model(self) -> str:
+        return "counting"
+
+    def score(self, query: str, texts: Sequence[str]) -> Sequence[float]:
+        if self._wait is not None:
+            self._wait.wait()
+        if self._error is not None:
+            raise self._error
+        return [text.count("x") for text in texts]
+
+
+CARS = {"one": "car x", "two": "car car xx", "three": "car car car xxxx"}
+
+
+async def test_reranker_orders_the_first_candidates(store: Store) -> None:
+    await fill(store, CARS)
+    models = ScriptedModels()
+    models.reranks = CountingReranker()
+    hits, note = await find(store, ask("car"), models)
+    assert (next(hit.path for hit in hits), note) == ("three", "")
+
+
+async def test_slow_or_broken_reranker_leaves_the_order_and_a_note(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(store, CARS)
+    plain, _ = await find(store, ask("car"), ScriptedModels())
+    monkeypatch.setattr(reranking, "RERANK_SECONDS", 0.01)
+    done = Event()
+    models = ScriptedModels()
+    for reranker, told in (
+        (CountingReranker(done), "Not reranked: counting took more than 0.01 s."),
+        (CountingReranker(error=WeftError("It is broken.")), "It is broken."),
+    ):
+        models.reranks = reranker
+        hits, note = await find(store, ask("car"), models)
+        assert ([hit.path for hit in hits], note) == ([hit.path for hit in plain], told)
+    done.set()
