@@ -81,8 +81,8 @@ async def test_connections_whose_key_is_gone_are_named_until_they_wait_for_it(be
         "DELETE FROM embedding WHERE no = 1",
         "DELETE FROM entity_vector WHERE no = 1",
         "DELETE FROM entity WHERE no = 1",
-        "INSERT INTO entity_vector VALUES (2, x'00')",
-        "INSERT INTO entity_vector VALUES (7, x'00')",
+        "INSERT INTO entity_vector VALUES (2, 1, x'00')",
+        "INSERT INTO entity_vector VALUES (7, 1, x'00')",
     ],
 )
 async def test_vectors_that_do_not_fit_are_a_problem(bench: Bench, damage: str) -> None:

@@ -107,11 +107,12 @@ def _list_entities(
     )
 
 
-def globs_of(pattern: str) -> dict[str, str]:
+def globs_of(pattern: str) -> dict[str, str | None]:
     """Return the pattern for SQLite's GLOB, and that for ids with `FILE_PREFIX` before a path."""
     # To GLOB, [ is special as well.
     glob = pattern.replace("[", "[[]")
-    return {"pattern": glob, "file_pattern": f"{FILE_PREFIX}{glob}"}
+    # An asterisk stands for the prefix, too.
+    return {"pattern": glob, "file_pattern": None if glob[:1] == "*" else f"{FILE_PREFIX}{glob}"}
 
 
 def id_ranges(pattern: str) -> list[tuple[str, str]]:

@@ -22,6 +22,7 @@ CREATE INDEX embedding_by_model ON embedding (connection_no, model_no);
 -- The vector itself: a signed byte for each dimension.
 CREATE TABLE entity_vector (
   no INTEGER PRIMARY KEY REFERENCES entity (no) ON DELETE CASCADE,
+  model_no INTEGER NOT NULL,
   row BLOB NOT NULL
 ) STRICT;
 

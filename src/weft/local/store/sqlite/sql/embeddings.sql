@@ -55,8 +55,8 @@ VALUES (?, ?, ?, ?);
 
 -- name: vector_put
 -- One vector, in place of that of another model; batches repeat the values.
-REPLACE INTO entity_vector (no, row)
-VALUES (?, ?);
+REPLACE INTO entity_vector (no, model_no, row)
+VALUES (?, ?, ?);
 
 -- name: embedding_model_no
 -- The number of a model.
@@ -133,8 +133,7 @@ SELECT coalesce(max(id), 0) FROM embedding;
 SELECT count(*) FROM embedding WHERE model_no = :model_no;
 
 -- name: embedding_codes
--- The codes of a model's vectors after a ticket, with what is filtered by. Those that another encoder
--- of its name has made, with other dimensions, cannot be compared.
+-- The codes of a model's vectors after a ticket, with what is filtered by.
 SELECT s.id, s.no, s.connection_no, e.type, e.media_type, e.updated_at, s.code
 FROM embedding s CROSS JOIN entity e ON e.no = s.no
 WHERE s.id > :after AND s.model_no = :model_no AND length(s.code) = :size
@@ -150,17 +149,24 @@ SELECT count(*), group_concat(no) FILTER (
 );
 
 -- name: vector_rows
--- The vectors of these entities; null for those that do not fit.
+-- The vectors of these entities. Those that another encoder of the model's name has made, with other
+-- dimensions, cannot be compared.
+SELECT v.no, v.row FROM carray(:nos) k
+CROSS JOIN entity_vector v ON v.no = k.value AND v.model_no = :model_no
+WHERE length(v.row) = :dimensions;
+
+-- name: vector_rows_that_fit
+-- The same, null for those that do not fit: most may not, so only their slim records are read.
 SELECT e.no, CASE
   WHEN (:entity_type IS NULL OR e.type = :entity_type OR e.media_type = :media_type)
     AND (:since IS NULL OR e.updated_at >= :since) AND (:until IS NULL OR e.updated_at < :until)
     AND (e.source_id GLOB :pattern OR e.source_id GLOB :file_pattern)
-  THEN v.row
+  THEN (
+    SELECT v.row FROM entity_vector v
+    WHERE v.no = e.no AND v.model_no = :model_no AND length(v.row) = :dimensions
+  )
 END
-FROM carray(:nos) k
-CROSS JOIN embedding s ON s.no = k.value AND s.model_no = :model_no AND length(s.code) = :size
-CROSS JOIN entity_vector v ON v.no = k.value
-CROSS JOIN entity e ON e.no = k.value;
+FROM carray(:nos) k CROSS JOIN entity e ON e.no = k.value;
 
 -- name: collection_organization
 -- Whose collection it is.

@@ -20,7 +20,7 @@ SELECT (
   WHERE e.connection_no IS NOT s.connection_no
 ) + (
   SELECT count(*) FROM embedding s LEFT JOIN entity_vector v ON v.no = s.no
-  WHERE (s.model_no <> 0) + (s.code IS NOT NULL) + (v.no IS NOT NULL) NOT IN (0, 3)
+  WHERE s.model_no <> coalesce(v.model_no, 0) OR (s.code IS NULL) <> (v.no IS NULL)
 ) + (
   SELECT count(*) FROM entity_vector v
   WHERE NOT EXISTS (SELECT 1 FROM embedding s WHERE s.no = v.no)

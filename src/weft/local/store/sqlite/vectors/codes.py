@@ -3,7 +3,6 @@
 What is here may be gone from the tables: an entity that is known anew is added once more.
 """
 
-from array import array
 from collections.abc import Sequence
 from itertools import islice
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -24,17 +23,24 @@ _UNDATED: Final = -(2**63)
 _LATEST: Final = 2**63 - 1
 
 Integers: TypeAlias = NDArray[np.int64]
+Distances: TypeAlias = NDArray[np.uint16]
+
+_NO_NUMBERS: Final[Integers] = np.empty(0, np.int64)
+_NO_DISTANCES: Final[Distances] = np.empty(0, np.uint16)
 
 
 class Wanted(NamedTuple):
-    """The entities to choose from: of some connections, and all of them or some ``nos``."""
+    """The entities to choose from: of these connections, of a type, and of a time.
+
+    Those whose ids have an ending have its media type, if it stands for one: ``of_ending``.
+    """
 
     owners: frozenset[int]
+    of_ending: str | None
     type: str | None
     media_type: str | None
     since: int | None
     until: int | None
-    nos: "array[int] | None"
 
 
 class CodeIndex:
@@ -95,10 +101,9 @@ class CodeIndex:
         words = np.frombuffer(code, np.uint64)
         allowed = np.fromiter((_is_in(key, wanted) for key in self._groups), bool)
         chosen = Selection(8 * len(code))
-        few = None if wanted.nos is None else np.frombuffer(wanted.nos, np.int64)
         for chunk in tuple(self._chunks):
             count = chunk.filled
-            mask = chunk.mask(count, allowed, wanted, few)
+            mask = chunk.mask(count, allowed, wanted)
             if mask is None:
                 chosen.add(chunk.nos[:count], _measure(chunk.codes[:, :count], words))
                 continue
@@ -112,23 +117,39 @@ class Selection:
     """Entities in the order of their distances, of which the nearest are taken first."""
 
     def __init__(self, most: int) -> None:
-        self.taken = 0
-        self._parts: list[tuple[Integers, NDArray[np.uint16]]] = []
+        self._taken = 0
+        self._parts: list[tuple[Integers, Distances]] = []
         self._counts: Integers = np.zeros(most + 1, np.int64)
 
-    def add(self, nos: Integers, distances: NDArray[np.uint16]) -> None:
+    @property
+    def left(self) -> int:
+        """Return how many were not taken yet."""
+        return int(self._counts.sum()) - self._taken
+
+    def add(self, nos: Integers, distances: Distances) -> None:
         """Add entities with their distances."""
         self._parts.append((nos, distances))
         self._counts += np.bincount(distances, minlength=len(self._counts))
 
+    def narrow(self, nos: Integers | None) -> bool:
+        """Begin anew with those that are among some others; False if nobody knows which."""
+        if nos is None:
+            return False
+        parts, self._parts, self._taken = self._parts, [], 0
+        self._counts[:] = 0
+        for part, distances in parts:
+            mask = np.isin(part, nos)
+            self.add(part[mask], distances[mask])
+        return True
+
     def take(self, count: int) -> Integers:
         """Return the nearest that were not taken yet, until so many are."""
-        farthest = int(np.searchsorted(self._counts.cumsum(), count))
+        farthest = np.searchsorted(self._counts.cumsum(), count)
         near = [(nos, distances, distances <= farthest) for nos, distances in self._parts]
-        nos = np.concatenate([np.empty(0, np.int64), *(nos[mask] for nos, _, mask in near)])
-        order = np.concatenate([np.empty(0, np.uint16), *(d[mask] for _, d, mask in near)])
-        nearest = nos[np.argsort(order, kind="stable")[self.taken : count]]
-        self.taken += len(nearest)
+        nos = np.concatenate([_NO_NUMBERS, *(nos[mask] for nos, _, mask in near)])
+        order = np.concatenate([_NO_DISTANCES, *(d[mask] for _, d, mask in near)])
+        nearest = nos[np.argsort(order, kind="stable")[self._taken : count]]
+        self._taken += len(nearest)
         return nearest
 
 
@@ -156,7 +177,7 @@ class _Chunk:
         self.filled = place.stop
 
     def mask(
-        self, count: int, allowed: NDArray[np.bool_], wanted: Wanted, few: Integers | None
+        self, count: int, allowed: NDArray[np.bool_], wanted: Wanted
     ) -> NDArray[np.bool_] | None:
         """Return which of the first ``count`` are wanted; None if all of them are."""
         masks: list[NDArray[np.bool_]] = []
@@ -168,21 +189,21 @@ class _Chunk:
             since = _UNDATED + 1 if wanted.since is None else wanted.since
             masks.append(times >= since)
             masks.append(times < (_LATEST if wanted.until is None else wanted.until))
-        if few is not None:
-            masks.append(np.isin(self.nos[:count], few))
         return np.logical_and.reduce(masks) if masks else None
 
 
 def _is_in(key: tuple[int, str, str | None], wanted: Wanted) -> bool:
     owner, kind, media_type = key
-    return owner in wanted.owners and (
+    if owner not in wanted.owners or wanted.of_ending not in (None, media_type):
+        return False
+    return (
         wanted.type is None
         or kind == wanted.type
         or (media_type is not None and media_type == wanted.media_type)
     )
 
 
-def _measure(codes: NDArray[np.uint64], words: NDArray[np.uint64]) -> NDArray[np.uint16]:
+def _measure(codes: NDArray[np.uint64], words: NDArray[np.uint64]) -> Distances:
     """Count the bits in which each code differs."""
     distances = np.zeros(codes.shape[1], np.uint16)
     for row, word in zip(codes, words, strict=True):

@@ -6,12 +6,15 @@ is found is read from the tables, in the snapshot of the search.
 
 import threading
 from array import array
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from heapq import nsmallest
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from weft.domain.text.media_types import media_type_of
 from weft.local.store.browse import EntityFilter, Scope
 from weft.local.store.search import Ranked
 from weft.local.store.sqlite.entities.browse import globs_of, id_ranges
@@ -19,12 +22,17 @@ from weft.local.store.sqlite.entities.search import values_of
 from weft.local.store.sqlite.file.queries import queries
 from weft.local.store.sqlite.file.session import Session, carray
 from weft.local.store.sqlite.tables.rows import read_value
-from weft.local.store.sqlite.vectors.codes import CodeIndex, Wanted
+from weft.local.store.sqlite.vectors.codes import CodeIndex, Integers, Selection, Wanted
 from weft.local.store.vectors import Vector
 
-CANDIDATES: Final = 1_000, 4_000, 16_000
-"""So many vectors, the nearest by their bits, are compared exactly; more if too few of them fit."""
-IDS_READ_MAX: Final = 20_000
+CANDIDATES: Final = 1_000
+"""So many vectors, the nearest by their bits, are compared exactly."""
+CANDIDATES_MAX: Final = 16_000
+"""So many if few of them have ids that fit, and there are too many ids to look at."""
+IDS_READ_FIRST: Final = 2_000
+IDS_READ_MAX: Final = 100_000
+
+Floats: TypeAlias = NDArray[np.float32]
 
 
 class Codes:
@@ -45,29 +53,33 @@ class Codes:
     ) -> list[Ranked]:
         """See `VectorStore.nearest`; runs in a snapshot."""
         model_no = read_value(db, "embedding_model_no", {"model": model})
-        values = values_of(scope, wanted) | {"model_no": model_no, "size": len(vector.code)}
-        owners = _read_numbers(db, "embedding_connections_of_model", values)
+        values = values_of(scope, wanted) | {"model_no": model_no, "dimensions": len(vector.row)}
+        owners = array("q", _read_numbers(db, "embedding_connections_of_model", values))
         if not owners or limit < 1:
             return []
-        judge = _Judge(db, vector, values)
-        named = _read_named(db, owners, wanted.pattern)
-        if named is not None and len(named) <= CANDIDATES[0]:
-            return judge.rank(named)[:limit]
         index = self._refresh(db, model_no, len(vector.code))
-        kinds, times = (wanted.type, wanted.media_type), (values["since"], values["until"])
-        chosen = index.select(vector.code, Wanted(frozenset(owners), *kinds, *times, named))
-        found = list[Ranked]()
-        for count in CANDIDATES:
-            found = judge.rank(array("q", chosen.take(count).tobytes()), found)
-            if len(found) >= limit or chosen.taken < count:
-                break
-        index.note_gone(judge.gone, chosen.taken)
-        return found[:limit]
+        chosen = index.select(
+            vector.code,
+            Wanted(
+                frozenset(owners),
+                media_type_of(wanted.pattern),
+                wanted.type,
+                wanted.media_type,
+                values["since"],
+                values["until"],
+            ),
+        )
+        has_filter = wanted != EntityFilter(order=wanted.order)
+        judge = _Judge(db, vector, values, "vector_rows_that_fit" if has_filter else "vector_rows")
+        read_named = partial(_read_named, db, owners, wanted.pattern, chosen.left)
+        _compare_best(judge, chosen, limit, read_named)
+        index.note_gone(judge.gone, judge.asked)
+        return judge.rank(limit)
 
     def _refresh(self, db: Session, model_no: int, size: int) -> CodeIndex:
         """Read what was embedded since, and free the codes of models that are in use no more."""
         with self._lock:
-            used = _read_numbers(db, "embedding_models_used", {})
+            used = set(_read_numbers(db, "embedding_models_used", {}))
             self._indexes = {key: each for key, each in self._indexes.items() if key[0] in used}
             index = self._indexes.get((model_no, size))
             if index is None or index.is_bloated(db):
@@ -79,54 +91,81 @@ class Codes:
 class _Judge:
     """Compares vectors exactly, as far as they fit; ``gone`` counts those that are no more."""
 
-    def __init__(self, db: Session, vector: Vector, values: dict[str, Any]) -> None:
-        self._db = db
-        self._row = _to_numbers(vector.row)[0]
-        self._values = values
-        self.gone = 0
+    def __init__(self, db: Session, vector: Vector, values: dict[str, Any], query: str) -> None:
+        self._db, self._query, self._values = db, query, values
+        self._row = np.frombuffer(vector.row, np.int8).astype(np.float32)
+        self._scores: dict[int, float] = {}
+        self.asked = self.gone = 0
 
-    def rank(self, nos: "array[int]", ranked: Sequence[Ranked] = ()) -> list[Ranked]:
-        """Rank entities, and those that are ranked already; leave out what does not fit."""
-        if not nos:
-            return list(ranked)
-        values = self._values | {"nos": carray(nos)}
-        read = list(self._db.execute(queries()["vector_rows"], values))
+    @property
+    def count(self) -> int:
+        """Return how many fit."""
+        return len(self._scores)
+
+    def compare(self, nos: Integers) -> None:
+        """Compare entities."""
+        if not len(nos):
+            return
+        values = self._values | {"nos": carray(array("q", nos.tobytes()))}
+        read = list(self._db.execute(queries()[self._query], values))
+        self.asked += len(nos)
         self.gone += len(nos) - len(read)
         fit = [(no, row) for no, row in read if row is not None]
-        vectors = _to_numbers(b"".join(row for _, row in fit), len(self._row))
+        rows = np.frombuffer(b"".join(row for _, row in fit), np.int8).astype(np.float32)
+        vectors = rows.reshape(-1, len(self._row))
         lengths = np.sqrt(_dot(vectors, vectors) * _dot(self._row, self._row))
         cosines = _dot(vectors, self._row) / np.maximum(lengths, 1)
-        scores = zip((no for no, _ in fit), cosines.tolist(), strict=True)
-        # One that is known anew is among the codes twice.
-        found = {no: Ranked(no, score) for no, score in (*ranked, *scores)}
-        return sorted(found.values(), key=lambda each: (-each.score, each.no))
+        self._scores.update(zip((no for no, _ in fit), cosines.tolist(), strict=True))
+
+    def rank(self, limit: int) -> list[Ranked]:
+        """Return the best."""
+        best = nsmallest(limit, self._scores.items(), key=lambda pair: (-pair[1], pair[0]))
+        return [Ranked(*pair) for pair in best]
 
 
-def _to_numbers(row: bytes, dimensions: int = -1) -> NDArray[np.float32]:
-    numbers = np.frombuffer(row, np.int8).astype(np.float32)
-    return numbers.reshape(-1, dimensions if dimensions > 0 else len(row))
+def _compare_best(
+    judge: _Judge, chosen: Selection, limit: int, read_named: Callable[[int], Integers | None]
+) -> None:
+    """Compare the nearest by their bits until a page is full, as far as that is not too much."""
+    # Memory knows nothing of patterns: look at the ids if they are few, or else at the nearest.
+    is_narrow = chosen.narrow(read_named(IDS_READ_FIRST))
+    count = max(CANDIDATES, limit)
+    while True:
+        judge.compare(chosen.take(count))
+        if judge.count >= limit or not chosen.left:
+            return
+        count += count * limit // max(judge.count, 1)
+        if count > 4 * CANDIDATES:
+            break
+    if not is_narrow and chosen.narrow(read_named(IDS_READ_MAX)):
+        judge.compare(chosen.take(max(CANDIDATES, limit)))
+    else:
+        judge.compare(chosen.take(CANDIDATES_MAX))
 
 
-def _read_named(db: Session, owners: "array[int]", pattern: str) -> "array[int] | None":
-    """Read the entities whose ids fit; None if too many ids would have to be looked at."""
-    if pattern == "*":
+def _read_named(
+    db: Session, owners: "array[int]", pattern: str, count: int, most: int
+) -> Integers | None:
+    """Read which of so many entities have ids that fit; None if more ids would have to be read."""
+    ranges = id_ranges(pattern)
+    if pattern == "*" or (count > most and not ranges[0][0]):
         return None
-    left, named = IDS_READ_MAX, array("q")
+    left, named = most, array("q")
     for owner in owners:
-        for low, high in id_ranges(pattern):
+        for low, high in ranges:
             values = {"connection_no": owner, "low": low, "high": high, "limit": left + 1}
-            [(count, nos)] = db.execute(queries()["vector_named"], values | globs_of(pattern))
-            left -= count
+            [(read, nos)] = db.execute(queries()["vector_named"], values | globs_of(pattern))
+            left -= read
             if left < 0:
                 return None
             named.extend(map(int, nos.split(",") if nos else ()))
-    return named
+    return np.frombuffer(named, np.int64)
 
 
-def _read_numbers(db: Session, query: str, values: Mapping[str, Any]) -> "array[int]":
-    return array("q", (number for (number,) in db.execute(queries()[query], values)))
+def _read_numbers(db: Session, query: str, values: Mapping[str, Any]) -> Iterator[int]:
+    return (number for (number,) in db.execute(queries()[query], values))
 
 
-def _dot(ones: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
+def _dot(ones: Floats, others: Floats) -> Floats:
     # Not by the library for matrices, which would use all cores.
     return np.einsum("...i,...i->...", ones, others)

@@ -105,7 +105,8 @@ def _put(db: Session, model: str, vectors: Mapping[int, Vector]) -> int:
         db.execute(queries()["embedding_end"], {"tickets": tickets})
         known = [(no, owner, model_no, vectors[ticket].code) for ticket, no, owner in heard]
         insert_rows(db, "embedding_put", known)
-        insert_rows(db, "vector_put", [(no, vectors[ticket].row) for ticket, no, _ in heard])
+        rows = [(no, model_no, vectors[ticket].row) for ticket, no, _ in heard]
+        insert_rows(db, "vector_put", rows)
     return len(heard)
 
 
