@@ -69,18 +69,24 @@ class QuestionSet:
 
 def make_sets() -> list[QuestionSet]:
     """Return the sets of which this machine has the material."""
-    docstrings = dict(_read_docstrings())
     sets = [
         _make_set("package descriptions", _read_packages()),
         _make_set("man pages", _read_manuals()),
-        _make_set("docstrings", ((key, *_part(text)) for key, text in docstrings.items())),
-        QuestionSet(
-            "paraphrases of docstrings",
-            tuple(Document(key, text) for key, text in docstrings.items()),
-            tuple((query, key) for key, query in read_paraphrases() if key in docstrings),
-        ),
+        *make_docstring_sets(),
     ]
     return [made for made in sets if made.questions]
+
+
+def make_docstring_sets() -> tuple[QuestionSet, QuestionSet]:
+    """Return the sets that every Python has: first lines of docstrings, and paraphrases."""
+    docstrings = dict(_read_docstrings())
+    paraphrases = QuestionSet(
+        "paraphrases of docstrings",
+        tuple(Document(key, text) for key, text in docstrings.items()),
+        tuple((query, key) for key, query in read_paraphrases() if key in docstrings),
+    )
+    first_lines = ((key, *_part(text)) for key, text in docstrings.items())
+    return _make_set("docstrings", first_lines), paraphrases
 
 
 def read_paraphrases() -> list[tuple[str, str]]:
