@@ -1,6 +1,6 @@
 """Stored content in memory, for tests of the MCP front: what is searched, listed and changed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
@@ -21,7 +21,7 @@ from weft.domain.reading.browsing import (
 )
 from weft.domain.reading.search import SearchHit, SearchQuery, SearchResults
 from weft.domain.restoring import Restorable, Restored
-from weft.errors import InvalidInput, NotFound
+from weft.errors import InvalidInput, NotFound, WeftError
 
 T = TypeVar("T")
 
@@ -43,10 +43,15 @@ class FakeSearch:
         self.by_meaning = False
         self.note = ""
         self.asked: list[SearchQuery] = []
+        self.fits: Callable[[SearchQuery], bool] = lambda _: True
+        # What is raised once so many searches were answered.
+        self.refusal: tuple[WeftError, int] | None = None
 
     async def search(self, query: SearchQuery) -> SearchResults:
         self.asked.append(query)
-        page = page_of(self.hits, query.cursor, query.limit)
+        if self.refusal and len(self.asked) > self.refusal[1]:
+            raise self.refusal[0]
+        page = page_of(self.hits if self.fits(query) else [], query.cursor, query.limit)
         return SearchResults(
             hits=page.items,
             matched="any" if self.by_meaning else "all",

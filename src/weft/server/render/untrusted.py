@@ -2,9 +2,12 @@
 
 import re
 import secrets
+from typing import Final
 
 from weft.domain.text.characters import HIDDEN
 
+SYNCED: Final = "content synced from sources"
+"""The origin of stored content, for its label."""
 _BLANKS = re.compile(r"\s+")
 _ELLIPSIS = "…"
 

@@ -30,11 +30,9 @@ from weft.server.render.browsing import NAME_MAX_CHARS, changes_out, entities_ou
 from weft.server.render.size import Structured, shrink_to_fit
 from weft.server.render.structured import EntitiesOut, reply, timestamp
 from weft.server.render.text import more_text
-from weft.server.render.untrusted import label_untrusted, one_line
+from weft.server.render.untrusted import SYNCED, label_untrusted, one_line
 from weft.server.tools.definition import tool
 from weft.server.tools.parameters import Cursor, FilterRef
-
-_ORIGIN = "content synced from sources"
 
 
 class ChangeChoice(StrEnum):
@@ -149,7 +147,7 @@ def _entities(found: EntityList) -> CallToolResult:
         lines.append(f"By media type: {media}.")
     if found.items:
         lines += [
-            label_untrusted("\n".join(map(_entity_line, found.items)), _ORIGIN),
+            label_untrusted("\n".join(map(_entity_line, found.items)), SYNCED),
             "get_entity(entity_id) has the text and the URL of one; `weft export` writes a file.",
         ]
     elif total:
@@ -185,7 +183,7 @@ def _changes(found: ChangeList) -> CallToolResult:
         *_change_lines(found.items),
     ]
     if body:
-        lines.append(label_untrusted("\n".join(body), _ORIGIN))
+        lines.append(label_untrusted("\n".join(body), SYNCED))
     return _finish(lines, data)
 
 

@@ -9,22 +9,22 @@ from pydantic import Field
 
 from weft.backend import Search
 from weft.domain.entities import StoredEntity
-from weft.domain.reading.browsing import parse_moment
+from weft.domain.reading.browsing import PATTERN_MAX_CHARS, parse_moment
 from weft.domain.reading.search import (
     QUERY_MAX_CHARS,
     SEARCH_LIMIT_MAX,
-    SearchHit,
     SearchMode,
     SearchQuery,
     SearchResults,
 )
 from weft.domain.text.words import quantity
-from weft.errors import Unsupported
+from weft.errors import Unsupported, WeftError
 from weft.server.call import ToolCall
+from weft.server.render.hits import hit_out, hit_text, opening_step
 from weft.server.render.size import Structured, fits, shrink_to_fit
 from weft.server.render.structured import EntityOut, HitsOut, reply, timestamp, to_plain
 from weft.server.render.text import more_text
-from weft.server.render.untrusted import clean, label_untrusted, one_line
+from weft.server.render.untrusted import SYNCED, clean, label_untrusted, one_line
 from weft.server.tools.definition import tool
 from weft.server.tools.parameters import Cursor, FilterRef
 
@@ -32,7 +32,14 @@ ENTITY_MAX_CHARS = 20_000
 # No text is longer than SQLite's own limit.
 OFFSET_MAX = 1_000_000_000
 _METADATA_MAX_CHARS = 4000
-_ORIGIN = "content synced from sources"
+# The arguments that narrow a search, by the fields of the query.
+_FILTERS = {
+    "connection": "connection_id",
+    "path": "path",
+    "entity_type": "entity_type",
+    "since": "since",
+    "until": "until",
+}
 
 
 @tool(
@@ -46,6 +53,7 @@ async def search(
     query: Annotated[str, Field(min_length=1, max_length=QUERY_MAX_CHARS)],
     readable_collection_id: FilterRef = None,
     connection_id: FilterRef = None,
+    path: Annotated[str | None, Field(max_length=PATTERN_MAX_CHARS)] = None,
     entity_type: FilterRef = None,
     since: Annotated[FilterRef, Field(description="Updated: 24h, 7d or ISO 8601.")] = None,
     until: FilterRef = None,
@@ -63,6 +71,7 @@ async def search(
             query=query,
             mode=mode,
             connection=connection_id,
+            path=path or None,
             entity_type=entity_type,
             since=after,
             until=before,
@@ -72,7 +81,7 @@ async def search(
         whole = "search.entity" not in call.backend.unsupported
         results = await group.search(wanted)
         if not results.hits:
-            return _no_hits(wanted, results)
+            return _no_hits(wanted, results, await _finds_without_filters(group, wanted))
         return _hits(wanted, results, whole=whole)
 
     return await shrink_to_fit(limit, page)
@@ -112,21 +121,38 @@ def _search_of(call: ToolCall) -> Search:
     return call.backend.search
 
 
-def _no_hits(wanted: SearchQuery, results: SearchResults) -> CallToolResult:
-    given = {
-        "connection_id": wanted.connection,
-        "entity_type": wanted.entity_type,
-        "since": wanted.since,
-        "until": wanted.until,
-    }
-    filters = " and ".join(name for name, value in given.items() if value)
-    wider = f", search without {filters}," if filters else ","
-    return reply(
-        "Nothing fits.",
-        {"hits": [], "matched": results.matched},
-        next_step=f"Try fewer or other words{wider} or see with list_connections whether the"
-        " content was synced.",
-    )
+def _filters_of(wanted: SearchQuery) -> dict[str, str]:
+    return {field: name for field, name in _FILTERS.items() if getattr(wanted, field)}
+
+
+async def _finds_without_filters(group: Search, wanted: SearchQuery) -> bool | None:
+    """Tell whether there are hits without the filters; None if that is not known."""
+    given = _filters_of(wanted)
+    if not given or wanted.cursor is not None:
+        return None
+    wider = wanted.model_copy(update={**dict.fromkeys(given), "limit": 1})
+    try:
+        return bool((await group.search(wider)).hits)
+    except WeftError:
+        return None  # That there are no hits is still true.
+
+
+def _no_hits(wanted: SearchQuery, results: SearchResults, excluded: bool | None) -> CallToolResult:
+    data: Structured = {"hits": [], "matched": results.matched}
+    notes = [results.note] if results.note else []
+    filters = " and ".join(_filters_of(wanted).values())
+    if wanted.cursor is not None:
+        return reply("There are no more hits.", data, notes=notes)
+    if excluded:
+        text = f"Nothing fits, but without {filters} there are hits."
+        return reply(text, data, notes=notes, next_step=f"Search without {filters}.")
+    text = "Nothing fits." if excluded is None else f"Nothing fits, and without {filters} neither."
+    tries = ["fewer or other words"]
+    tries += ["no quotes, as what is quoted must be there"] if '"' in wanted.query else []
+    tries += [f"no {filters}"] if filters and excluded is None else []
+    tries += ["no mode"] if wanted.mode is not SearchMode.AUTO else []
+    step = f"Try {', or '.join(tries)}; list_connections shows whether the content was synced."
+    return reply(text, data, notes=notes, next_step=step)
 
 
 def _how_found(wanted: SearchQuery, results: SearchResults) -> str:
@@ -139,42 +165,20 @@ def _how_found(wanted: SearchQuery, results: SearchResults) -> str:
 
 
 def _hits(wanted: SearchQuery, results: SearchResults, *, whole: bool) -> CallToolResult:
-    blocks = [_hit_text(number, hit) for number, hit in enumerate(results.hits, 1)]
+    blocks = [hit_text(number, hit) for number, hit in enumerate(results.hits, 1)]
     lines = [
         f"{quantity(len(results.hits), 'hit')} {_how_found(wanted, results)}.",
-        label_untrusted("\n\n".join(blocks), _ORIGIN),
+        label_untrusted("\n\n".join(blocks), SYNCED),
         *more_text(results.next_cursor),
     ]
-    data: Structured = {"hits": [_hit_out(hit) for hit in results.hits], "matched": results.matched}
+    data: Structured = {"hits": [hit_out(hit) for hit in results.hits], "matched": results.matched}
+    if results.by_meaning:
+        data["by_meaning"] = True
     if results.next_cursor:
         data["next_cursor"] = results.next_cursor
-    step = "Read one with get_entity(entity_id)." if whole else ""
+    step = opening_step(results.hits) if whole else ""
     notes = [results.note] if results.note else []
     return reply("\n".join(lines), data, notes=notes, next_step=step)
-
-
-def _hit_text(number: int, hit: SearchHit) -> str:
-    where = f"{one_line(hit.type, 60)} in '{one_line(hit.connection_name)}'"
-    where += ", searched live" if hit.live else ""
-    lines = [f"{number}. {one_line(hit.title)}", f"entity_id: {hit.entity_id} ({where})"]
-    if hit.url:
-        lines.append(f"url: {one_line(hit.url, 500)}")
-    return "\n".join([*lines, clean(hit.snippet)])
-
-
-def _hit_out(hit: SearchHit) -> Structured:
-    untrusted = {"title": one_line(hit.title), "type": one_line(hit.type, 60)}
-    untrusted["snippet"] = clean(hit.snippet)
-    if hit.url:
-        untrusted["url"] = one_line(hit.url, 500)
-    return {
-        "entity_id": hit.entity_id,
-        "connection_id": hit.connection_id,
-        "connection_name": one_line(hit.connection_name),
-        "score": float(f"{hit.score:.4g}"),
-        **({"live": True} if hit.live else {}),
-        "untrusted": untrusted,
-    }
 
 
 def _window(entity: StoredEntity, shown: int) -> CallToolResult:
@@ -188,7 +192,7 @@ def _window(entity: StoredEntity, shown: int) -> CallToolResult:
             f"{entity.readable_collection_id}, characters {entity.offset} to {end} of "
             f"{entity.total_chars}."
         ),
-        label_untrusted("\n".join([*about, "", untrusted["text"]]), _ORIGIN),
+        label_untrusted("\n".join([*about, "", untrusted["text"]]), SYNCED),
     ]
     data: Structured = {
         "entity_id": entity.id,

@@ -7,7 +7,8 @@ import pytest
 
 from tests.support.server.fakes import Connect, FakeBackend
 from tests.support.server.tool_calls import good
-from weft.domain.reading.search import SearchHit, SearchMode
+from weft.domain.reading.search import SearchCopy, SearchHit, SearchMode, Strength
+from weft.errors import RateLimited
 
 pytestmark = pytest.mark.anyio
 
@@ -36,11 +37,52 @@ async def test_no_hit_says_what_to_try(connect: Connect) -> None:
     assert "list_connections" in text
 
 
-async def test_no_hit_behind_a_filter_names_the_filter(connect: Connect) -> None:
-    text, _ = await good(
-        connect, "search", readable_collection_id="docs", query="x", entity_type="commit"
+async def test_filter_that_excludes_all_hits_is_named(
+    connect: Connect, backend: FakeBackend
+) -> None:
+    assert backend.search is not None
+    backend.search.hits = [hit(1, "x")]
+    backend.search.fits = lambda query: query.entity_type is None
+    text, data = await good(connect, "search", query="x", entity_type="commit")
+    assert text.startswith("Nothing fits, but without entity_type there are hits.")
+    assert data["next_step"] == "Search without entity_type."
+
+
+async def test_no_hit_stays_true_where_the_filters_cannot_be_judged(
+    connect: Connect, backend: FakeBackend
+) -> None:
+    assert backend.search is not None
+    backend.search.refusal = (RateLimited("Not now."), 1)
+    text, _ = await good(connect, "search", query='"x y"', entity_type="commit", mode="words")
+    assert text.startswith("Nothing fits.\n")
+    assert "no quotes, as what is quoted must be there, or no entity_type, or no mode" in text
+
+
+async def test_page_beyond_the_last_hit_suggests_nothing(connect: Connect) -> None:
+    text, data = await good(connect, "search", query="x", entity_type="commit", cursor="7")
+    assert (text, data) == ("There are no more hits.", {"hits": [], "matched": "all"})
+
+
+async def test_hit_tells_what_an_agent_decides_by(connect: Connect, backend: FakeBackend) -> None:
+    assert backend.search is not None
+    passage = hit(1, "… the passage").model_copy(
+        update={
+            "path": "docs/long.md",
+            "offset": 5200,
+            "updated_at": datetime(2026, 5, 1, tzinfo=UTC),
+            "strength": Strength.WEAK,
+            "copies": tuple(SearchCopy(entity_id=f"c{n}", title="Copy") for n in range(7)),
+        }
     )
-    assert "without entity_type" in text
+    backend.search.hits = [hit(0, "begins"), passage]
+    text, data = await good(connect, "search", query="x")
+    assert "2. A title [weak]\nentity_id: e1 (file in 'Docs Repo', updated 2026-05-01T" in text
+    assert ", passage at 5200)\npath: docs/long.md\n… the passage\n" in text
+    assert "copies, nearly the same: c0, c1, c2, c3, c4, …" in text
+    assert "get_entity(entity_id='e1', offset=5000) a little before its passage." in text
+    found = data["hits"][1]
+    assert (found["offset"], found["strength"]) == (5200, "weak")
+    assert (len(found["copies"]), found["untrusted"]["path"]) == (7, "docs/long.md")
 
 
 async def test_mode_and_times_reach_the_backend(connect: Connect, backend: FakeBackend) -> None:
@@ -51,13 +93,16 @@ async def test_mode_and_times_reach_the_backend(connect: Connect, backend: FakeB
         readable_collection_id="docs",
         query="x",
         mode="words",
+        path="docs/*.md",
         since="2026-05-01",
         until="2026-05-02T02:00:00+02:00",
     )
-    [asked] = backend.search.asked
+    asked, wider = backend.search.asked
     day = datetime(2026, 5, 1, tzinfo=UTC)
     assert (asked.mode, asked.since, asked.until) == (SearchMode.WORDS, day, day + DAY)
-    assert "without since and until" in text
+    assert asked.path == "docs/*.md"
+    assert (wider.mode, wider.path, wider.since, wider.until) == (asked.mode, None, None, None)
+    assert "without path and since and until neither" in text
 
 
 async def test_search_without_a_collection_is_of_all(
@@ -77,8 +122,9 @@ async def test_hits_by_meaning_are_not_said_to_have_the_words(
 ) -> None:
     assert backend.search is not None
     backend.search.hits, backend.search.by_meaning = [hit(1, "text")], True
-    text, _ = await good(connect, "search", readable_collection_id="docs", query="x", mode=mode)
+    text, data = await good(connect, "search", readable_collection_id="docs", query="x", mode=mode)
     assert text.startswith(f"1 hit {told}")
+    assert data["by_meaning"] is True
     assert "all of the words" not in text
 
 
