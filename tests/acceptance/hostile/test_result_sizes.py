@@ -80,14 +80,15 @@ async def list_answers(agent: Agent, connection: dict[str, Any]) -> dict[str, Ba
 
 
 async def list_hits(agent: Agent) -> set[str]:
-    """List what a search finds on all of its pages."""
+    """List what a search finds on all of its pages, copies included."""
     found: set[str] = set()
     cursor = None
     for _ in range(len(RUNS) * FILES_OF_EACH):
         page = await agent.ok(
             "search", readable_collection_id="hostile", query="budget", limit=50, cursor=cursor
         )
-        found |= {hit["entity_id"] for hit in page.data["hits"]}
+        for hit in page.data["hits"]:
+            found |= {hit["entity_id"], *hit.get("copies", ())}
         cursor = page.data.get("next_cursor")
         if cursor is None:
             break
