@@ -157,15 +157,10 @@ WHERE length(v.row) = :dimensions;
 
 -- name: vector_rows_that_fit
 -- The same, null for those that do not fit: most may not, so only their slim records are read.
-SELECT e.no, CASE
-  WHEN (:entity_type IS NULL OR e.type = :entity_type OR e.media_type = :media_type)
-    AND (:since IS NULL OR e.updated_at >= :since) AND (:until IS NULL OR e.updated_at < :until)
-    AND (e.source_id GLOB :pattern OR e.source_id GLOB :file_pattern)
-  THEN (
-    SELECT v.row FROM entity_vector v
-    WHERE v.no = e.no AND v.model_no = :model_no AND length(v.row) = :dimensions
-  )
-END
+SELECT e.no, CASE WHEN {entity_fits} THEN (
+  SELECT v.row FROM entity_vector v
+  WHERE v.no = e.no AND v.model_no = :model_no AND length(v.row) = :dimensions
+) END
 FROM carray(:nos) k CROSS JOIN entity e ON e.no = k.value;
 
 -- name: collection_organization

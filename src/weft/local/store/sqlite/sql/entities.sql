@@ -163,9 +163,7 @@ WHERE entity_fts MATCH :match
     OR c.collection_no = (SELECT no FROM collection WHERE id = :collection_id)
   )
   AND (:connection_id IS NULL OR c.id = :connection_id)
-  AND (:entity_type IS NULL OR e.type = :entity_type OR e.media_type = :media_type)
-  AND (:since IS NULL OR e.updated_at >= :since) AND (:until IS NULL OR e.updated_at < :until)
-  AND (e.source_id GLOB :pattern OR e.source_id GLOB :file_pattern)
+  AND {entity_fits}
 ORDER BY entity_fts.rank LIMIT :limit OFFSET :offset;
 
 -- name: entity_show
@@ -195,6 +193,12 @@ SELECT count(*) FROM (SELECT 1 FROM entity_fts WHERE entity_fts MATCH ? LIMIT ?)
 -- Those of these entities that an expression of the index fits.
 SELECT f.rowid FROM carray(:nos) k
 CROSS JOIN entity_fts f ON f.rowid = k.value WHERE f.entity_fts MATCH :match;
+
+-- name: entity_fits
+-- Part of searches: whether an entity is of the wanted type, media type and time, and its id fits.
+(:entity_type IS NULL OR e.type = :entity_type OR e.media_type = :media_type)
+AND (:since IS NULL OR e.updated_at >= :since) AND (:until IS NULL OR e.updated_at < :until)
+AND (e.source_id GLOB :pattern OR e.source_id GLOB :file_pattern)
 
 -- name: entity_get
 -- One entity with a window of its text, in characters.
