@@ -23,6 +23,7 @@ from weft.errors import (
     WeftError,
 )
 from weft.local.embedding.answers import parse_vectors
+from weft.local.embedding.calibration import PAIRS, Scale, measure
 from weft.local.embedding.encoder import Encoder
 from weft.local.embedding.prefixes import Prefixes
 from weft.net.client import REAL_CLOCK, Clock, http_factory
@@ -88,6 +89,7 @@ class EndpointEncoder(Encoder):
         self._query_seconds = query_seconds
         self._monotonic = monotonic
         self._dimensions = 0
+        self._scale: Scale | None = None
         self._text_bytes = TEXT_BYTES
         self._failed: tuple[float, WeftError] | None = None
         self._place = place_of(httpx.URL(endpoint.url))
@@ -100,9 +102,15 @@ class EndpointEncoder(Encoder):
 
     @property
     def dimensions(self) -> int:
-        if not self._dimensions:
-            self.encode_query("dimensions")
-        return self._dimensions
+        return self._get_scale().dimensions
+
+    @property
+    def floor(self) -> float:
+        return self._get_scale().floor
+
+    @property
+    def strong(self) -> float:
+        return self._get_scale().strong
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         asked = {i: text for i, text in enumerate(texts) if text.strip()}
@@ -121,11 +129,23 @@ class EndpointEncoder(Encoder):
 
     def encode_query(self, query: str) -> NDArray[np.float32]:
         """Return the vector of a query, or raise soon: a search without it is better than none."""
+        return self._ask_soon([self._endpoint.prefixes.query + query])[0]
+
+    def _get_scale(self) -> Scale:
+        if self._scale is None:
+            prefixes = self._endpoint.prefixes
+            queries = [prefixes.query + query for query, _ in PAIRS]
+            passages = [prefixes.passage + passage for _, passage in PAIRS]
+            rows = self._ask_soon([*queries, *passages])
+            self._scale = measure(rows[: len(PAIRS)], rows[len(PAIRS) :])
+        return self._scale
+
+    def _ask_soon(self, texts: list[str]) -> NDArray[np.float32]:
+        """Embed a few texts; after a failure, fail at once for a while."""
         if self._failed is not None and self._monotonic() < self._failed[0] + SILENCE_SECONDS:
             raise self._failed[1].with_traceback(None)
         try:
-            text = self._endpoint.prefixes.query + query
-            found = anyio.run(self._embed_within, self._query_seconds, [text], _QUERY)[0]
+            found = anyio.run(self._embed_within, self._query_seconds, texts, _QUERY)
         except WeftError as error:
             self._failed = self._monotonic(), error
             raise

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
@@ -81,7 +80,9 @@ def _require_numpy() -> None:
 
 
 def _load_packaged(_settings: Settings) -> Encoder:
-    return import_module("weft.local.embedding.static").StaticEncoder()
+    from weft.local.embedding.static import StaticEncoder
+
+    return StaticEncoder()
 
 
 def _load_endpoint(settings: Settings) -> Encoder:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from weft.errors import TryLater
 from weft.local.embedding.answers import to_units
+from weft.local.embedding.calibration import PAIRS, measure
 from weft.local.embedding.encoder import Encoder, Reranker
 from weft.local.embedding.prefixes import Prefixes
 from weft.local.embedding.transformer import Answer, Transformer
@@ -32,19 +33,29 @@ class TransformerEncoder(Encoder):
         self._prefixes = prefixes
         self._takes_first = takes_first
         self._name = name
-        self._dimensions = len(self.encode_query("dimensions"))
+        queries = self._transformer.run([prefixes.query + query for query, _ in PAIRS])
+        passages = self.run([passage for _, passage in PAIRS])
+        self._scale = measure(self.gather(queries), self.gather(passages))
 
     @property
     def model(self) -> str:
-        return f"{self._name} {self._dimensions}"
+        return f"{self._name} {self._scale.dimensions}"
 
     @property
     def dimensions(self) -> int:
-        return self._dimensions
+        return self._scale.dimensions
+
+    @property
+    def floor(self) -> float:
+        return self._scale.floor
+
+    @property
+    def strong(self) -> float:
+        return self._scale.strong
 
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         asked = [i for i, text in enumerate(texts) if text.strip()]
-        rows = np.zeros((len(texts), self._dimensions), np.float32)
+        rows = np.zeros((len(texts), self.dimensions), np.float32)
         if asked:
             rows[asked] = self.gather(self.run([texts[i] for i in asked]))
         return rows

@@ -51,7 +51,7 @@ async def rank_by_meaning(
         if not each.embedded or each.model is None:
             continue
         try:
-            encoder = await anyio.to_thread.run_sync(models.encoder, each.way)
+            encoder = await anyio.to_thread.run_sync(_load, models, each.way)
             if encoder.model != each.model:
                 notes.append(_OTHER_MODEL)
                 continue
@@ -65,6 +65,13 @@ async def rank_by_meaning(
     return Meaning(
         rankings, frozenset(strong), " ".join(filter(None, [_tell_coverage(covered), *notes]))
     )
+
+
+def _load(models: Models, way: str) -> Encoder:
+    """Return an encoder that knows its model, which that of an endpoint has to ask for."""
+    encoder = models.encoder(way)
+    _ = encoder.model
+    return encoder
 
 
 def _encode(encoder: Encoder, query: str) -> Vector:

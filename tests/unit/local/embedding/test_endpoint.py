@@ -74,8 +74,10 @@ async def test_query_and_passage_have_the_prefixes_of_their_model() -> None:
         encoder = encoder_for(site, prefixes=prefixes)
         await in_thread(lambda: encoder.encode_query("abc"))
         await in_thread(lambda: encoder.encode(["abc"]))
-    assert [texts_of(asked) for asked in site.requests] == [["query: abc"], ["passage: abc"]]
-    assert encoder.model == f"test-embed {DIMENSIONS} passage:"
+        assert await in_thread(lambda: encoder.model) == f"test-embed {DIMENSIONS} passage:"
+    first, second, scale = (texts_of(asked) for asked in site.requests)
+    assert (first, second) == (["query: abc"], ["passage: abc"])
+    assert {text.split()[0] for text in scale} == {"query:", "passage:"}
 
 
 async def test_model_is_named_with_its_dimensions_and_without_the_address() -> None:
@@ -83,6 +85,7 @@ async def test_model_is_named_with_its_dimensions_and_without_the_address() -> N
         encoder = encoder_for(site)
         assert await in_thread(lambda: encoder.model) == f"test-embed {DIMENSIONS}"
         assert await in_thread(lambda: encoder.dimensions) == DIMENSIONS
+        assert 0 < await in_thread(lambda: encoder.floor) < 1
     assert len(site.requests) == 1
 
 
