@@ -5,12 +5,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from weft.assembly.backends import open_engine
-from weft.errors import StorageFailed
+from weft.errors import StorageFailed, Unsupported
 from weft.local.api_keys import LocalKeys
 from weft.local.audit import LocalAudit
 from weft.local.auth.named_secrets import NamedSecrets
 from weft.local.auth.oauth_clients import LocalOAuthClients
 from weft.local.auth.providers import LocalAuthProviders
+from weft.local.embedding_ways import EmbeddingWays
 from weft.local.from_settings import KEYS_FOLDER_NAME, key_source_of, open_store
 from weft.local.store.sqlite.report import DatabaseReport, report
 from weft.local.store.vault import DataKeyStore
@@ -55,6 +56,18 @@ async def open_audit(settings: Settings) -> AsyncGenerator[LocalAudit]:
     """Open the audit, without an engine."""
     async with open_store(settings) as store:
         yield LocalAudit(store)
+
+
+@asynccontextmanager
+async def open_embedding_ways(settings: Settings) -> AsyncGenerator[EmbeddingWays]:
+    """Open the ways to embed. Raises Unsupported where an API has the collections."""
+    if settings.api_url is not None:
+        raise Unsupported(
+            "Collections of an API are embedded as that decides.",
+            hint="Unset WEFT_API_URL to decide for those of this machine.",
+        )
+    async with open_store(settings) as store:
+        yield EmbeddingWays(store, settings)
 
 
 async def rotate_master(settings: Settings) -> Rotation:

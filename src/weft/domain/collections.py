@@ -11,6 +11,7 @@ from pydantic import Field
 
 from weft.domain.base import Frozen
 from weft.domain.jobs import Job
+from weft.domain.reading.ways import PACKAGED
 from weft.domain.text.names import validate_name_length
 from weft.errors import InvalidInput
 
@@ -36,7 +37,8 @@ class CollectionStatus(StrEnum):
 class Collection(Frozen):
     """A named set of connections whose entities are searched together.
 
-    One that is deleted has the time until which it can be restored, if it can.
+    ``embedded_by`` is its way to embed, see `ways`. One that is deleted has the time until which
+    it can be restored, if it can.
     """
 
     id: str
@@ -46,6 +48,7 @@ class Collection(Frozen):
     status: CollectionStatus
     connection_count: int = 0
     entity_count: int = 0
+    embedded_by: str = Field(default=PACKAGED, exclude_if=lambda way: way == PACKAGED)
     created_at: datetime
     modified_at: datetime
     restorable_until: datetime | None = Field(default=None, exclude_if=not_)

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import Field, JsonValue
 
 from weft.domain.collections import Collection, CollectionStatus
+from weft.domain.reading.ways import PACKAGED
 from weft.wire.answer import Answer, Count, OrganizationUuid
 from weft.wire.upstream import Id, Moment, Upstream, one_of, read, read_list
 
@@ -28,6 +29,7 @@ class CollectionAnswer(Answer):
     embedding_model_name: str = "none"
     connection_count: Count = Field(description="Weft's own.")
     entity_count: Count = Field(description="Weft's own.")
+    embedded_by: str = Field(description="Weft's own: its way to embed.")
 
 
 class UpstreamCollection(Upstream):
@@ -45,6 +47,7 @@ class UpstreamCollection(Upstream):
     source_connection_summaries: tuple[JsonValue, ...] = ()
     connection_count: int | None = None
     entity_count: int = 0
+    embedded_by: str = PACKAGED
 
     def to_collection(self) -> Collection:
         count = self.connection_count

@@ -1,4 +1,4 @@
-"""Ask before something is deleted, and say how it can be undone."""
+"""Ask before what cannot be taken back, and say how what can be is undone."""
 
 import click
 
@@ -14,6 +14,11 @@ NO_UNDO = "There is no undo."
 
 
 def confirm(app: App, preview: str, *, yes: bool) -> None:
+    """Show ``preview`` and ask whether to delete; see `ask`."""
+    ask(app, "Delete?", preview, yes=yes, doing="Deleting", declined="Nothing was deleted.")
+
+
+def ask(app: App, question: str, preview: str, *, yes: bool, doing: str, declined: str) -> None:
     """Show ``preview`` and ask y/N, unless ``yes``; end the command when the answer is no.
 
     Raises InvalidInput when there is nobody to ask.
@@ -23,11 +28,11 @@ def confirm(app: App, preview: str, *, yes: bool) -> None:
     text = plain(preview)
     if not app.can_ask():
         raise InvalidInput(
-            "Deleting was not confirmed.", field="yes", hint=f"{text} Pass --yes to do it."
+            f"{doing} was not confirmed.", field="yes", hint=f"{text} Pass --yes to do it."
         )
     say(text)
-    if not click.confirm("Delete?", default=False, err=True):
-        say("Nothing was deleted.")
+    if not click.confirm(question, default=False, err=True):
+        say(declined)
         raise click.exceptions.Exit(EXIT_DECLINED)
 
 

@@ -1,19 +1,27 @@
 """`weft collections`: groups of connections that are searched together."""
 
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import click
 
 from weft.backend import Backend
 from weft.backend.deletions import find_to_delete
 from weft.cli.terminal.completion import complete_collection
-from weft.cli.terminal.confirm import confirm, describe_deleted, largest_text, undo_text
-from weft.cli.terminal.context import App, json_option, pass_app, show
+from weft.cli.terminal.confirm import ask, confirm, describe_deleted, largest_text, undo_text
+from weft.cli.terminal.context import App, json_option, organization_option, pass_app, show
 from weft.cli.terminal.groups import ListGroup, limit_options
 from weft.cli.terminal.listing import show_page
 from weft.cli.terminal.paging import collect
 from weft.cli.terminal.text import ago, count, plain
+from weft.domain.access.principals import organization_id
 from weft.domain.collections import Collection, NewCollection
+from weft.domain.reading.ways import PACKAGED, WAYS
+
+if TYPE_CHECKING:
+    from weft.local.embedding_ways import EmbeddingWays
+
+T = TypeVar("T")
 
 _NAMED_MAX: Final = 10
 
@@ -30,11 +38,13 @@ def collections() -> None:
 def list_collections(app: App, limit: int, cursor: str | None) -> None:
     """List the collections, newest first (the default)."""
     page = app.run(lambda backend: collect(backend.collections.list, cursor, limit))
+    columns = ("collection", "name", "status", "connections", "entities", "created")
+    is_shown = any(each.embedded_by != PACKAGED for each in page.items)
     show_page(
         app,
         page,
-        _cells,
-        columns=("collection", "name", "status", "connections", "entities", "created"),
+        lambda each: (*_cells(each), *((each.embedded_by,) if is_shown else ())),
+        columns=(*columns, *(("embedded by",) if is_shown else ())),
         numbers=("connections", "entities"),
         wide=("name",),
         none="No collections yet. `weft collections create NAME` makes one.",
@@ -71,6 +81,46 @@ def rename_collection(app: App, collection: str, name: str) -> None:
     show(app, renamed, f"The collection '{renamed.readable_id}' is now '{plain(renamed.name)}'.")
 
 
+@collections.command("embed")
+@click.argument("collection", shell_complete=complete_collection)
+@click.option("--by", "way", type=click.Choice(WAYS), required=True, help="See above.")
+@click.option("--yes", is_flag=True, help="Do not ask before texts are sent.")
+@organization_option("Whose collection it is.")
+@json_option
+@pass_app
+def embed_collection(app: App, collection: str, way: str, yes: bool, organization: str) -> None:
+    """Choose the model by which a collection is searched by meaning.
+
+    packaged: the English model that comes with Weft. folder: the model in WEFT_EMBEDDINGS_FOLDER.
+    endpoint: the API in WEFT_EMBEDDINGS_URL, to which all texts are sent, and each query. What was
+    embedded by another model is embedded anew, while Weft runs; until then it is found by words.
+    """
+
+    async def look(ways: "EmbeddingWays") -> tuple[Collection, str | None]:
+        return await ways.find(organization_id(organization), collection), ways.receiver(way)
+
+    found, receiver = _run_on_ways(app, look)
+    if receiver is not None:
+        texts = count(found.entity_count, "text")
+        ask(
+            app,
+            "Send them?",
+            f"Sends {texts} of the collection '{found.readable_id}' to {receiver}, those that come "
+            "later, and the queries of its searches.",
+            yes=yes,
+            doing="Sending texts",
+            declined="Nothing is sent, and nothing was changed.",
+        )
+    done = _run_on_ways(app, lambda ways: ways.set(found, way))
+    show(
+        app,
+        done,
+        f"The collection '{found.readable_id}' is embedded by {plain(done.model)}. "
+        f"{count(done.waiting, 'entity waits', 'entities wait')} for it.",
+        note="A running `weft serve` embeds them in the background.",
+    )
+
+
 @collections.command("delete")
 @click.argument("collection", shell_complete=complete_collection)
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -93,6 +143,13 @@ def delete_collection(app: App, collection: str, yes: bool, permanently: bool) -
     deleted = app.run(lambda backend: backend.collections.delete(found.id, permanently=permanently))
     said = f"Deleted the collection '{deleted.readable_id}'."
     show(app, deleted, said, note=describe_deleted(deleted))
+
+
+def _run_on_ways(app: App, work: Callable[["EmbeddingWays"], Awaitable[T]]) -> T:
+    # Imported here because help and usage errors need no engine.
+    from weft.assembly.operator import open_embedding_ways
+
+    return app.run_with(open_embedding_ways, work)
 
 
 async def _name_connections(backend: Backend, found: Collection) -> str:

@@ -7,6 +7,7 @@ in its own transaction, and takes away the vector of what it was. A vector goes 
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
+from weft.domain.collections import Collection
 from weft.domain.reading import ways
 from weft.local.store.browse import EntityFilter, Scope
 from weft.local.store.search import Ranked
@@ -82,8 +83,11 @@ class VectorStore(Protocol):
         """
         ...
 
-    async def set_way(self, collection_id: str, way: str) -> int:
-        """Embed a collection in another way; return how many entities wait for it."""
+    async def set_way(self, collection: Collection, way: str) -> int | None:
+        """Embed a collection in another way; return how many entities wait then.
+
+        None if the collection is gone.
+        """
         ...
 
     async def measure(self, scope: Scope) -> Sequence[Coverage]:

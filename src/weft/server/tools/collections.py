@@ -12,6 +12,7 @@ from weft.domain.collections import (
     Collection,
     NewCollection,
 )
+from weft.domain.reading.ways import PACKAGED
 from weft.domain.text.words import quantity
 from weft.server.call import ToolCall
 from weft.server.render.size import shrink_to_fit
@@ -92,4 +93,5 @@ def _line(collection: Collection) -> str:
         f"- {collection.readable_id}: '{one_line(collection.name)}', {collection.status.value}, "
         f"{quantity(collection.connection_count, 'connection')}, "
         f"{quantity(collection.entity_count, 'entity')}"
+        f"{'' if collection.embedded_by == PACKAGED else f', embedded by {collection.embedded_by}'}"
     )

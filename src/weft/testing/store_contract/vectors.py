@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from math import cos, radians, sin
+from uuid import uuid4
 
 import pytest
 
@@ -244,7 +245,7 @@ class VectorContract:
         await list_all(store, other, make_entity("b"), make_entity("c"))
         collection = await open_collection(store, "other")
         assert await store.vectors.ways() == {PACKAGED: MODEL}
-        assert await store.vectors.set_way(collection.id, OTHER_WAY) == 2
+        assert await store.vectors.set_way(collection, OTHER_WAY) == 2
         assert await store.vectors.ways() == {PACKAGED: MODEL, OTHER_WAY: OTHER_MODEL}
         assert {*await take(store, OTHER_WAY)} == {"b", "c"}
         assert await take(store, PACKAGED) == {}
@@ -253,15 +254,19 @@ class VectorContract:
         assert await measure(store) == [(OTHER_WAY, OTHER_MODEL, 1, 2), (PACKAGED, MODEL, 1, 1)]
         assert await find_nearest(store) == ["a"]
         assert await find_nearest(store, model=OTHER_MODEL) == ["b"]
-        assert await store.vectors.set_way(collection.id, OTHER_WAY) == 1
-        assert await store.vectors.set_way("nobody", OTHER_WAY) == 0
+        assert await store.vectors.set_way(collection, OTHER_WAY) == 1
+        assert (await open_collection(store, "other")).embedded_by == OTHER_WAY
+        (entry,) = await store.audit.list(connection_id=None, since=None, limit=1)
+        assert (entry.action, entry.target_id) == ("embed", collection.id)
+        gone = collection.model_copy(update={"id": str(uuid4())})
+        assert await store.vectors.set_way(gone, OTHER_WAY) is None
 
     @pytest.mark.anyio
     async def test_connection_that_moves_to_another_way_waits(self, store: Store) -> None:
         made = await make_embedded(store, {"a": 0})
         await store.vectors.use_models({OTHER_WAY: OTHER_MODEL})
         collection = await open_collection(store, "other")
-        assert await store.vectors.set_way(collection.id, OTHER_WAY) == 0
+        assert await store.vectors.set_way(collection, OTHER_WAY) == 0
         now = await get_connection(store, made.id)
         assert await store.connections.update(
             make_row("other", id=made.id, sync_id=made.sync_id),

@@ -6,11 +6,11 @@ from math import sqrt
 
 from tests.support.store.memory.browse import fits
 from tests.support.store.memory.state import EntityState, State
+from weft.domain.collections import Collection
 from weft.local.store.browse import EntityFilter, Scope
 from weft.local.store.search import Ranked
 from weft.local.store.vectors import (
     EMBEDDED_MAX_CHARS,
-    PACKAGED,
     Coverage,
     Vector,
     VectorStore,
@@ -24,10 +24,10 @@ class MemoryVectors(VectorStore):
     def __init__(self, state: State) -> None:
         self._state = state
         self._models: dict[str, str] = {}
-        self._ways: dict[str, str] = {}
 
     def _way_of(self, connection_id: str) -> str:
-        return self._ways.get(self._state.connections[connection_id].collection_id, PACKAGED)
+        owner = self._state.connections[connection_id].collection_id
+        return self._state.collections[owner].embedded_by
 
     def _waits(self, connection_id: str, each: EntityState) -> bool:
         model = self._models.get(self._way_of(connection_id))
@@ -53,7 +53,7 @@ class MemoryVectors(VectorStore):
         return len(heard)
 
     async def ways(self) -> Mapping[str, str | None]:
-        ways = {self._ways.get(each, PACKAGED) for each in self._state.collections}
+        ways = {each.embedded_by for each in self._state.collections.values()}
         return {way: self._models.get(way) for way in ways}
 
     async def use_models(self, models: Mapping[str, str]) -> int:
@@ -64,14 +64,16 @@ class MemoryVectors(VectorStore):
     def _count_waiting(self) -> int:
         return sum(self._waits(owner, each) for (owner, _), each in self._state.entities.items())
 
-    async def set_way(self, collection_id: str, way: str) -> int:
-        if collection_id not in self._state.collections:
-            return 0
-        self._ways[collection_id] = way
+    async def set_way(self, collection: Collection, way: str) -> int | None:
+        found = self._state.collections.get(collection.id)
+        if found is None:
+            return None
+        self._state.collections[found.id] = found.model_copy(update={"embedded_by": way})
+        self._state.record("embed", "collection", found.id, found.organization_id)
         return sum(
             self._waits(owner, each)
             for (owner, _), each in self._state.entities.items()
-            if self._state.connections[owner].collection_id == collection_id
+            if self._state.connections[owner].collection_id == found.id
         )
 
     async def measure(self, scope: Scope) -> Sequence[Coverage]:

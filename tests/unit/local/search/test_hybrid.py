@@ -170,7 +170,7 @@ async def test_other_ways_are_searched_each_with_its_own_model(store: Store) -> 
     await fill(store)
     other = await make_connection(store, "other-docs")
     [collection] = await store.collections.find(ORGANIZATION, "other-docs")
-    await store.vectors.set_way(collection.id, "endpoint")
+    await store.vectors.set_way(collection, "endpoint")
     await list_all(store, other, make_entity("far", "a vehicle of another collection"))
     await embed_all(store, ConceptEncoder("remote-1"), "endpoint")
     models = ScriptedModels(**{PACKAGED: ConceptEncoder(), "endpoint": ConceptEncoder("remote-1")})

@@ -7,7 +7,7 @@ VALUES (:id, :organization_id, :readable_id, :name, :now, :now);
 -- The start of every query that returns collections.
 SELECT
   k.no, k.id, k.organization_id, k.readable_id, k.name, k.created_at, k.modified_at,
-  k.restorable_until,
+  k.restorable_until, k.way,
   (SELECT count(*) FROM connection c WHERE c.collection_no = k.no) AS connection_count,
   (
     SELECT coalesce(sum(t.count), 0) FROM connection c

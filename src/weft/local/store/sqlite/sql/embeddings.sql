@@ -90,7 +90,8 @@ WHERE k.way = :way;
 
 -- name: collection_set_way
 -- How its entities are embedded from now on.
-UPDATE any_collection SET way = :way WHERE id = :collection_id AND deleted_at IS NULL;
+UPDATE any_collection SET way = :way WHERE id = :collection_id AND deleted_at IS NULL
+RETURNING no;
 
 -- name: embedding_scope
 -- Follows queries of connections and their collections: those of a scope.
@@ -162,7 +163,3 @@ SELECT e.no, CASE WHEN {entity_fits} THEN (
   WHERE v.no = e.no AND v.model_no = :model_no AND length(v.row) = :dimensions
 ) END
 FROM carray(:nos) k CROSS JOIN entity e ON e.no = k.value;
-
--- name: collection_organization
--- Whose collection it is.
-SELECT organization_id FROM collection WHERE id = :collection_id;

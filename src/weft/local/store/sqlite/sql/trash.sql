@@ -19,7 +19,7 @@ ORDER BY c.deleted_at DESC, c.no DESC LIMIT :limit;
 -- name: collection_restorable
 -- Collections that can be restored, with counts of what comes back with them.
 SELECT k.no, k.id, k.organization_id, k.former_readable_id AS readable_id, k.name, k.created_at,
-  k.modified_at, k.restorable_until,
+  k.modified_at, k.restorable_until, k.way,
   (SELECT count(*) FROM any_connection c
     WHERE c.collection_no = k.no AND c.deleted_at = k.deleted_at) AS connection_count,
   (SELECT coalesce(sum(t.count), 0) FROM any_connection c

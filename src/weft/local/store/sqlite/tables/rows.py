@@ -143,6 +143,7 @@ def to_collection(row: Row) -> Collection:
         else CollectionStatus.NEEDS_SOURCE,
         connection_count=row["connection_count"],
         entity_count=row["entity_count"],
+        embedded_by=row["way"],
         restorable_until=moment_or_none(row["restorable_until"]),
         created_at=moment(row["created_at"]),
         modified_at=moment(row["modified_at"]),

@@ -9,12 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from weft.domain.collections import Collection
 from weft.errors import Unsupported
 from weft.local.store.browse import EntityFilter, Scope
 from weft.local.store.search import Ranked
 from weft.local.store.sqlite.file.database import Database
 from weft.local.store.sqlite.file.queries import queries
 from weft.local.store.sqlite.file.session import Session, carray
+from weft.local.store.sqlite.tables.audit import Target, write_audited
 from weft.local.store.sqlite.tables.rows import Table, insert_rows, read_value
 from weft.local.store.vectors import EMBEDDED_MAX_CHARS, Coverage, Vector, VectorStore, Waiting
 
@@ -46,8 +48,9 @@ class SqliteVectors(Table, VectorStore):
     async def use_models(self, models: Mapping[str, str]) -> int:
         return await self._database.write(_use_models, models)
 
-    async def set_way(self, collection_id: str, way: str) -> int:
-        return await self._database.write(_set_way, collection_id, way)
+    async def set_way(self, collection: Collection, way: str) -> int | None:
+        target = Target("collection", collection.id, collection.organization_id)
+        return await write_audited(self._database, "embed", target, _set_way, collection, way)
 
     async def measure(self, scope: Scope) -> Sequence[Coverage]:
         return await self._database.read(_measure, scope)
@@ -128,13 +131,11 @@ def _use_models(db: Session, models: Mapping[str, str]) -> int:
     return count
 
 
-def _set_way(db: Session, collection_id: str, way: str) -> int:
-    values = {"collection_id": collection_id, "way": way}
-    db.execute(queries()["collection_set_way"], values)
-    organization_id = read_value(db, "collection_organization", values)
-    if organization_id is None:
-        return 0
-    found = _measure(db, Scope(organization_id, collection_id))
+def _set_way(db: Session, collection: Collection, way: str) -> int | None:
+    values = {"collection_id": collection.id, "way": way}
+    if read_value(db, "collection_set_way", values) is None:
+        return None
+    found = _measure(db, Scope(collection.organization_id, collection.id))
     return sum(each.total - each.embedded for each in found)
 
 
