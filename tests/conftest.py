@@ -1,9 +1,13 @@
 """Fixtures shared by all tests, and the counts of the sources' listing faults in the summary."""
 
 import gc
+import os
 from collections.abc import Generator
 
 import pytest
+
+# No process embeds beside the syncs of tests that are not about it. What they start inherits this.
+os.environ["WEFT_EMBEDDINGS"] = "false"
 
 
 @pytest.fixture

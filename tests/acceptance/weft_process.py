@@ -108,6 +108,7 @@ class Place:
             "WEFT_FILES_ROOTS": str(self.files),
             "PYTHONPATH": os.pathsep.join(path),
             "PYTHONWARNINGS": "default",
+            "WEFT_EMBEDDINGS": "false",
             **extra,
         }
 

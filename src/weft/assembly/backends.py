@@ -1,6 +1,7 @@
 """Opens what the settings describe: the engine, the remote API, or a part of the engine."""
 
 import logging
+import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
@@ -9,23 +10,31 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from weft import __version__
 from weft.backend import Backend
 from weft.domain.access.principals import LOCAL_PRINCIPAL, Principal
 from weft.local.api_keys import LocalKeys
 from weft.local.backend import LocalBackend
 from weft.local.backend.auth_sessions import LocalAuthSessions
+from weft.local.embedding.models import SettingsModels
 from weft.local.engine import Engine, utc_now
 from weft.local.from_settings import (
+    embedder_environment,
+    embedder_lock,
+    embedder_trouble,
     key_source_of,
     limits_of,
+    models_of,
     open_store,
     parse_mapped_secrets,
     private_paths,
 )
+from weft.local.jobs.embedder import Embedder, EmbedderKeeper
 from weft.local.jobs.housekeeping import keep_house, watch_files, watch_for_changes
 from weft.local.jobs.runner import EmbeddedRunner
 from weft.local.jobs.scheduler import run_scheduler
 from weft.local.process_liveness import ProcessLock
+from weft.local.store.base import Store
 from weft.local.vault.vault import Vault
 from weft.net.addresses import AllowList
 from weft.net.http_factory import HttpFactory
@@ -164,6 +173,7 @@ async def _open_parts(
                 mapped_secrets=parse_mapped_secrets(settings),
                 pages=pages or loopback.open,
                 runs_jobs=runs_jobs,
+                models=SettingsModels(settings) if settings.embeddings else None,
             ),
             loopback,
         )
@@ -200,12 +210,26 @@ async def open_engine(
                     group.start_soon(runner.run)
                     group.start_soon(run_scheduler, engine)
                     group.start_soon(keep_house, engine, lock)
+                    if settings.embeddings:
+                        group.start_soon(_keep_embedder, settings, store)
                 group.start_soon(watch_for_changes, engine)
                 group.start_soon(watch_files, engine, lock)
                 opened = OpenEngine(engine, runner)
                 group.start_soon(loopback.run, opened.auth_sessions)
                 yield opened
                 group.cancel_scope.cancel()
+
+
+async def _keep_embedder(settings: Settings, store: Store) -> None:
+    # Without -P, Python would look for modules in the present folder first, which is anybody's.
+    command = (sys.executable, "-P", "-m", "weft.assembly.embedder", "--version", __version__)
+    embedder = Embedder(
+        command,
+        embedder_environment(settings),
+        lock=embedder_lock(settings),
+        trouble=embedder_trouble(settings),
+    )
+    await EmbedderKeeper(store, embedder, models_of(settings)).run()
 
 
 def source_context(settings: Settings) -> SourceContext:

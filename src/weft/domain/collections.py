@@ -37,8 +37,9 @@ class CollectionStatus(StrEnum):
 class Collection(Frozen):
     """A named set of connections whose entities are searched together.
 
-    ``embedded_by`` is its way to embed, see `ways`. One that is deleted has the time until which
-    it can be restored, if it can.
+    ``embedded_by`` is its way to embed, see `ways`; those that are ``not_embedded`` are found by
+    their words alone, for now. One that is deleted has the time until which it can be restored, if
+    it can.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Collection(Frozen):
     status: CollectionStatus
     connection_count: int = 0
     entity_count: int = 0
+    not_embedded: int = Field(default=0, exclude_if=not_)
     embedded_by: str = Field(default=PACKAGED, exclude_if=lambda way: way == PACKAGED)
     created_at: datetime
     modified_at: datetime

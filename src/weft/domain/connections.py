@@ -107,10 +107,14 @@ class EntityTypeSummary(Frozen):
 
 
 class EntitySummary(Frozen):
-    """The stored entities of a connection; one that was emptied still names their types."""
+    """The stored entities of a connection; one that was emptied still names their types.
+
+    Searches find those that are ``not_embedded`` by their words alone, for now.
+    """
 
     total_entities: int = 0
     by_type: dict[str, EntityTypeSummary] = Field(default_factory=dict)
+    not_embedded: int = Field(default=0, exclude_if=not_)
 
     @property
     def is_empty(self) -> bool:

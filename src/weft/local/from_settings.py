@@ -1,12 +1,16 @@
 """Opens the store, and finds keys and secrets, as the settings say, without an engine."""
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+import os
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from weft.domain.access.principals import organization_id
+from weft.domain.reading.ways import PACKAGED
 from weft.local.auth.secret_refs import check_name, parse_origins
+from weft.local.embedding.models import list_ways
+from weft.local.embedding.packaged import name_packaged
 from weft.local.engine import EngineLimits, MappedSecret, MappedSecrets, utc_now
 from weft.local.exposure import find_exposed, refuse_exposed, repair_command
 from weft.local.store.base import Store
@@ -16,6 +20,24 @@ from weft.local.vault.keys import KeySource, key_source
 from weft.settings import Settings
 
 KEYS_FOLDER_NAME = "keys"
+EMBEDDER_LOCK_NAME = "embedder.lock"
+EMBEDDER_TROUBLE_NAME = "embedder.trouble"
+# A process that embeds needs no key, token or secret of Weft's, so it is given none.
+_EMBEDDER_VARIABLES = (
+    "WEFT_EMBEDDINGS",
+    "WEFT_LOG_",
+    "PYTHON",
+    "COVERAGE_",
+    "LC_",
+    "LANG",
+    "LD_LIBRARY_PATH",
+    "PATH",
+    "SYSTEMROOT",
+    "TEMP",
+    "TMP",
+)
+# One thread each: what computes beside a sync must leave it a processor.
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 def key_source_of(settings: Settings) -> KeySource:
@@ -53,6 +75,29 @@ def limits_of(settings: Settings) -> EngineLimits:
         undo=timedelta(hours=settings.undo_hours),
         brake=DeletionBrake(share=settings.deletion_share, floor=settings.deletion_floor),
     )
+
+
+def embedder_lock(settings: Settings) -> Path:
+    """Return the file that the process locks that embeds what waits in the database."""
+    return settings.home / EMBEDDER_LOCK_NAME
+
+
+def embedder_trouble(settings: Settings) -> Path:
+    """Return the file that says why nothing is embedded; there is none if all is well."""
+    return settings.home / EMBEDDER_TROUBLE_NAME
+
+
+def embedder_environment(settings: Settings) -> Mapping[str, str]:
+    """Return the environment of a process that embeds by the same settings."""
+    inherited = {
+        name: value for name, value in os.environ.items() if name.startswith(_EMBEDDER_VARIABLES)
+    }
+    return inherited | _ONE_THREAD | {"WEFT_HOME": str(settings.home)}
+
+
+def models_of(settings: Settings) -> Mapping[str, str | None]:
+    """Return the ways to embed that are set up, each with its model if that is known by now."""
+    return {way: name_packaged() if way == PACKAGED else None for way in list_ways(settings)}
 
 
 def tell_exposed_state(settings: Settings) -> Sequence[str]:

@@ -230,6 +230,10 @@ class Settings(BaseSettings):
         default=frozenset(), description="Scopes that they must have, comma-separated."
     )
 
+    embeddings: bool = Field(
+        default=True,
+        description="Embed what is stored, in a process beside the syncs, to find it by meaning.",
+    )
     embeddings_url: Annotated[str, AfterValidator(validate_embeddings_url)] | None = Field(
         default=None,
         description="OpenAI-compatible API for `weft collections embed NAME --by endpoint`; the "

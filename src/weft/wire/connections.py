@@ -102,6 +102,7 @@ class EntitiesAnswer(Answer):
 
     total_entities: Count
     by_type: dict[str, EntityTypeAnswer]
+    not_embedded: Count = Field(description="Weft's own: found by their words alone, for now.")
 
 
 class HoldAnswer(Answer):
@@ -249,6 +250,7 @@ class _EntityType(Upstream):
 
 class _Entities(Upstream):
     total_entities: int = 0
+    not_embedded: int = 0
     by_type: dict[str, _EntityType] = Field(default_factory=dict[str, _EntityType])
 
 

@@ -70,6 +70,7 @@ def cli(tmp_path: Path) -> Cli:
         "WEFT_FILES_ROOTS": str(notes),
         "PYTHONPATH": os.pathsep.join((install_wheel(), str(plugin))),
         "COLUMNS": "100",
+        "WEFT_EMBEDDINGS": "false",
     }
     return Cli(env, notes)
 

@@ -16,6 +16,7 @@ from weft.domain.collections import (
 )
 from weft.errors import Conflict, NotFound
 from weft.local.backend.connections import LocalConnections
+from weft.local.backend.coverage import add_coverages
 from weft.local.engine import Engine
 from weft.local.resolve import find_collection, find_deleted_collection
 from weft.local.store.trash import FOR_GOOD
@@ -32,12 +33,14 @@ class LocalCollections(Collections):
     async def list(
         self, *, cursor: str | None = None, limit: int = LIST_LIMIT_DEFAULT
     ) -> Page[Collection]:
-        return await self._engine.store.collections.list(
+        page = await self._engine.store.collections.list(
             self._organization_id, cursor=cursor, limit=validate_limit(limit)
         )
+        return page.model_copy(update={"items": await add_coverages(self._engine, page.items)})
 
     async def get(self, collection: str) -> Collection:
-        return await find_collection(self._engine.store, self._organization_id, collection)
+        found = await find_collection(self._engine.store, self._organization_id, collection)
+        return (await add_coverages(self._engine, (found,)))[0]
 
     async def create(self, new: NewCollection) -> Collection:
         name = validate_name(new.name)

@@ -38,6 +38,7 @@ from weft.local.auth.authenticator import Authenticator
 from weft.local.auth.credentials import category_of, receivers
 from weft.local.auth.draft import COLUMNS, AuthDraft, draft_columns, draft_schedule
 from weft.local.auth.links import create_link, require_client
+from weft.local.backend.coverage import add_coverage
 from weft.local.backend.jobs import LocalJobs
 from weft.local.backend.previews import BRIEF_SECONDS, LONG_SECONDS, preview_sync
 from weft.local.engine import Engine
@@ -95,7 +96,8 @@ class LocalConnections(Connections):
         )
 
     async def get(self, connection: str) -> Connection:
-        return await find_connection(self._engine.store, self._organization_id, connection)
+        found = await find_connection(self._engine.store, self._organization_id, connection)
+        return await add_coverage(self._engine, found)
 
     async def create(self, new: NewConnection) -> Connection:
         kind = self._engine.registry.get(new.short_name)

@@ -1,13 +1,12 @@
 """The model that comes with Weft: a vector for each piece of a word, added up for a text."""
 
-import json
 from collections.abc import Sequence
-from importlib.resources import files
 
 import numpy as np
 from numpy.typing import NDArray
 
 from weft.local.embedding.encoder import Encoder
+from weft.local.embedding.packaged import DATA, name_packaged
 from weft.local.embedding.words import WordSplitter
 
 PASSAGE_MAX_CHARS = 1_000
@@ -28,12 +27,10 @@ class StaticEncoder(Encoder):
     """Add up the vectors of a text's words; English, and any text that shares its words."""
 
     def __init__(self) -> None:
-        data = files("weft.local.embedding") / "data"
-        told = json.loads((data / "english.json").read_text("utf-8"))
-        with (data / "english.npz").open("rb") as file, np.load(file) as arrays:
+        with (DATA / "english.npz").open("rb") as file, np.load(file) as arrays:
             rows, scales = arrays["rows"], arrays["scales"]
             pieces = bytes(arrays["pieces"]).decode().split("\n")
-        self._model = f"{told['name']}-{told['digest'][:8]}"
+        self._model = name_packaged()
         self._rows = np.rint(rows * (scales[:, None] * np.float32(UNIT / 127))).astype(np.int32)
         self._splitter = WordSplitter({piece: number for number, piece in enumerate(pieces)})
 

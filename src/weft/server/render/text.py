@@ -16,7 +16,7 @@ from weft.domain.jobs import (
     shortfall_of,
 )
 from weft.domain.pushing import INGEST, how_to_push
-from weft.domain.text.words import agree, quantity
+from weft.domain.text.words import agree, embedded_so_far, quantity
 from weft.errors import ErrorCategory
 from weft.server.render.schedules import schedule_text, upcoming_text
 from weft.server.render.size import wire_bytes
@@ -357,7 +357,9 @@ def _entities_line(connection: Connection) -> str:
         f"{one_line(kind, 60)} {summary.count}"
         for kind, summary in list(entities.by_type.items())[:20]
     )
-    return f"entities: {entities.total_entities}" + (f" ({kinds})" if kinds else "")
+    listed = f" ({kinds})" if kinds else ""
+    so_far = embedded_so_far(entities.total_entities, entities.not_embedded)
+    return f"entities: {entities.total_entities}{listed}{so_far}"
 
 
 def _no_counts(job: Job) -> str:

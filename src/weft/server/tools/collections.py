@@ -13,7 +13,7 @@ from weft.domain.collections import (
     NewCollection,
 )
 from weft.domain.reading.ways import PACKAGED
-from weft.domain.text.words import quantity
+from weft.domain.text.words import embedded_so_far, quantity
 from weft.server.call import ToolCall
 from weft.server.render.size import shrink_to_fit
 from weft.server.render.structured import CollectionOut, ItemsOut, page_out, reply, to_plain
@@ -93,5 +93,6 @@ def _line(collection: Collection) -> str:
         f"- {collection.readable_id}: '{one_line(collection.name)}', {collection.status.value}, "
         f"{quantity(collection.connection_count, 'connection')}, "
         f"{quantity(collection.entity_count, 'entity')}"
+        f"{embedded_so_far(collection.entity_count, collection.not_embedded)}"
         f"{'' if collection.embedded_by == PACKAGED else f', embedded by {collection.embedded_by}'}"
     )

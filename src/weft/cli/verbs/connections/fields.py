@@ -11,7 +11,7 @@ import click
 
 from weft.cli.terminal.hints import with_verbs
 from weft.cli.terminal.text import ago, config_text, job_counts, plain
-from weft.domain.connections import AuthDetails, Connection
+from weft.domain.connections import AuthDetails, Connection, EntitySummary
 from weft.domain.jobs import shortfall_of
 from weft.domain.schedules import Schedule, localize
 
@@ -67,6 +67,7 @@ def facts_of(connection: Connection) -> list[tuple[str, str]]:
         ("authentication", _authentication(auth)),
         ("schedule", schedule_line(connection)),
         ("entities", f"{total} ({types})" if types else total),
+        ("embedded", _embedded(connection.entities)),
         ("last sync", _last_sync(connection)),
         ("last counts", job_counts(runs.last_job) if runs.last_job else ""),
         ("left undone", shortfall_of(runs.last_job) if runs.last_job else ""),
@@ -78,6 +79,13 @@ def facts_of(connection: Connection) -> list[tuple[str, str]]:
         ("changed", f"{ago(connection.modified_at)} (version {connection.version})"),
     ]
     return [(label, value) for label, value in facts if value]
+
+
+def _embedded(entities: EntitySummary) -> str:
+    if not entities.not_embedded:
+        return ""
+    done = entities.total_entities - entities.not_embedded
+    return f"{done:,} of {entities.total_entities:,} so far; searches find the others by words"
 
 
 def _authentication(auth: AuthDetails) -> str:
