@@ -2,9 +2,11 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 from mcp.server.mcpserver.tools import Tool, ToolManager
-from mcp.server.mcpserver.utilities.func_metadata import func_metadata
+from mcp.server.mcpserver.utilities.func_metadata import FuncMetadata, func_metadata
 from mcp_types import CallToolResult, ToolAnnotations
 
 from weft.domain.access.permissions import Impact
@@ -110,18 +112,25 @@ class LazyTools(ToolManager):
 
 
 def _build(spec: ToolSpec) -> Tool:
-    metadata = func_metadata(spec.handler, skip_names=[_CALL_PARAMETER])
-    if metadata.output_schema is not None:
-        metadata.output_schema = compact(metadata.output_schema, closed=False)
+    metadata, parameters = _read_signature(spec.handler)
     return Tool(
         fn=spec.handler,
         name=spec.name,
         title=spec.title,
         description=spec.description,
-        parameters=compact(metadata.arg_model.model_json_schema(), closed=True),
+        parameters=parameters,
         fn_metadata=metadata,
         is_async=True,
         context_kwarg=_CALL_PARAMETER,
         annotations=spec.annotations,
         meta=apps.TOOL_META if spec.dashboard else None,
     )
+
+
+# A handler's signature is the same for all servers of a process, and nobody changes what it says.
+@lru_cache(maxsize=64)
+def _read_signature(handler: Handler) -> tuple[FuncMetadata, dict[str, Any]]:
+    metadata = func_metadata(handler, skip_names=[_CALL_PARAMETER])
+    if metadata.output_schema is not None:
+        metadata.output_schema = compact(metadata.output_schema, closed=False)
+    return metadata, compact(metadata.arg_model.model_json_schema(), closed=True)
