@@ -1,6 +1,7 @@
 """Reads a service's table that a person wrote, in YAML or JSON."""
 
 import json
+from functools import lru_cache
 from typing import Any, ClassVar, Final, cast
 
 import yaml
@@ -47,7 +48,16 @@ class Definition(BaseModel):
 
 def read_definition(given: object) -> Definition:
     """Read a definition: an object, or YAML or JSON. Raises ValueError that names the field."""
-    found = _parse(given) if isinstance(given, str) else given
+    return _read_text(given) if isinstance(given, str) else _check(given)
+
+
+# Each sync, check and listing of a connection asks for its definition several times.
+@lru_cache(maxsize=16)
+def _read_text(text: str) -> Definition:
+    return _check(_parse(text))
+
+
+def _check(found: object) -> Definition:
     if not isinstance(found, dict):
         raise ValueError("must be an object with base_url and streams")
     definition = _validate(cast("dict[str, object]", found))
