@@ -5,11 +5,11 @@
 
 import json
 import sys
-from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, TypeVar, TypeVarTuple, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, TypeVarTuple, cast
 
 import anyio
 import click
@@ -22,10 +22,16 @@ from weft.domain.access.principals import LOCAL_ORGANIZATION_NAME, LOCAL_PRINCIP
 from weft.errors import Conflict, WeftError
 from weft.settings import Settings, load_settings
 
+if TYPE_CHECKING:
+    from weft.local.embedding.models import Trial
+
 K = TypeVar("K")
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+TriedModels = tuple[Mapping[str, "Trial"], "Trial | None"]
 
 
 class OpenBackend(Protocol):
@@ -55,6 +61,12 @@ def _inspect_api(settings: Settings) -> Mapping[str, str]:
     return anyio.run(remote.inspect_api, settings)
 
 
+def _try_models(settings: Settings, ways: Sequence[str]) -> TriedModels:
+    from weft.local.embedding import models  # see above
+
+    return models.try_models(settings, ways)
+
+
 @dataclass(slots=True)
 class App:
     """The outside world as verbs see it; tests bring their own."""
@@ -62,6 +74,7 @@ class App:
     open_backend: OpenBackend = _open_backend
     inspect_database: Callable[[Settings], Mapping[str, Any]] = _inspect_database
     inspect_api: Callable[[Settings], Mapping[str, str]] = _inspect_api
+    try_models: Callable[[Settings, Sequence[str]], TriedModels] = _try_models
     load_settings: Callable[[], Settings] = load_settings
     shows_people: Callable[[], bool] = lambda: sys.stdout.isatty()
     can_ask: Callable[[], bool] = lambda: sys.stdin.isatty()

@@ -98,6 +98,7 @@ def build_parts(
         "database": {k: v for k, v in report["database"].items() if isinstance(v, bool | int)},
         "sources": {name: name in own or "not of Weft" for name in report["sources"]},
         "settings": _describe_settings(settings, report["settings"]),
+        "meaning": {name: cleaner.clean(text) for name, text in report["meaning"].items()},
         "api": {name: cleaner.clean(text) for name, text in report["api"].items()},
     }
     jobs: Mapping[str, Any] = {}

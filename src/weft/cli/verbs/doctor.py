@@ -4,7 +4,7 @@ import os
 import platform
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -14,11 +14,12 @@ import click
 from pydantic import SecretStr
 
 from weft import __version__
-from weft.cli.terminal.context import App, emit, json_option, pass_app, show
+from weft.cli.terminal.context import App, TriedModels, emit, json_option, pass_app, show
 from weft.cli.terminal.files import find_target, replacing
 from weft.cli.terminal.groups import Verb
-from weft.cli.terminal.text import plain
+from weft.cli.terminal.text import count, plain
 from weft.cli.verbs.bundle import build_parts, write_bundle
+from weft.domain.reading.ways import ENDPOINT
 from weft.errors import InvalidInput, WeftError
 from weft.local.from_settings import KEYS_FOLDER_NAME, tell_exposed_state
 from weft.settings import CONFIG_FILE_NAME, Settings, origins
@@ -44,6 +45,7 @@ class Report:
     database: dict[str, Any]
     sources: dict[str, str]
     api: dict[str, str] = field(default_factory=dict[str, str])
+    meaning: dict[str, str] = field(default_factory=dict[str, str])
 
     def document(self) -> dict[str, Any]:
         """Return the report as one JSON document."""
@@ -64,7 +66,9 @@ def doctor(app: App, bundle: str | None, with_names: bool) -> None:
     if with_names and bundle is None:
         raise InvalidInput("--with-names is of --bundle.", field="with_names")
     target = find_target(bundle) if bundle is not None else None
-    report = examine(app.load_settings(), app.inspect_database, app.inspect_api)
+    settings = app.load_settings()
+    report = examine(settings, app.inspect_database, app.inspect_api)
+    examine_meaning(settings, app.try_models, report)
     if target is not None:
         parts = build_parts(app, report.document(), with_names=with_names)
         with replacing(target) as file:
@@ -119,6 +123,39 @@ def examine(
     report.problems.extend(tell_exposed_state(settings))
     _examine_files(settings, report)
     return report
+
+
+def examine_meaning(
+    settings: Settings,
+    try_models: Callable[[Settings, Sequence[str]], TriedModels],
+    report: Report,
+) -> None:
+    """Examine by what collections are searched by meaning, and whether that works here."""
+    ways: Sequence[Mapping[str, Any]] = report.database.pop("ways", ())
+    tried, reranker = try_models(settings, [each["way"] for each in ways])
+    for each in ways:
+        way, model = each["way"], each["model"]
+        report.meaning[way] = (
+            f"{count(each['collections'], 'collection')}, {each['embedded']:,} of "
+            f"{count(each['total'], 'entity', 'entities')} embedded"
+            f"{f' by {model}' if model else ''}"
+        )
+        if problem := tried[way].problem:
+            report.problems.append(f"Embedding by '{way}' does not work here: {problem}")
+        elif model not in (None, tried[way].model):
+            report.notes.append(
+                f"What {model} embedded is embedded anew by {tried[way].model}; until then it is "
+                "found by words."
+            )
+    if settings.embeddings_url is not None and ENDPOINT not in report.meaning:
+        report.notes.append(
+            "WEFT_EMBEDDINGS_URL is set, and no collection is embedded by it: `weft collections "
+            "embed NAME --by endpoint`."
+        )
+    if reranker is not None:
+        report.meaning["reranked by"] = reranker.model or "nothing"
+        if reranker.problem:
+            report.problems.append(f"The best hits are not ordered anew: {reranker.problem}")
 
 
 def format_value(value: object) -> str:
@@ -260,6 +297,9 @@ def _print(report: Report) -> None:
     if report.api:
         heading("Plan at the API")
         print_record(out, report.api.items())
+    if report.meaning:
+        heading("Search by meaning")
+        print_record(out, report.meaning.items())
     heading("Sources")
     print_record(out, report.sources.items())
     heading("Verdict")

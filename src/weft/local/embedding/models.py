@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
-from typing import Final
+from typing import Final, NamedTuple
 
 from weft.domain.reading.ways import ENDPOINT, FOLDER, PACKAGED, WAYS
-from weft.errors import InvalidInput, Unsupported
+from weft.errors import InvalidInput, Unsupported, WeftError
 from weft.local.embedding.encoder import Encoder, Models, Reranker
 from weft.settings import Settings
 
@@ -47,6 +47,21 @@ class SettingsModels(Models):
             return self._reranker
 
 
+class Trial(NamedTuple):
+    """What came of trying a model: its name, or else the problem with it."""
+
+    model: str | None = None
+    problem: str | None = None
+
+
+def try_models(settings: Settings, ways: Sequence[str]) -> tuple[Mapping[str, Trial], Trial | None]:
+    """Try the model of each of these ways to embed, and the reranker if one is set; blocks."""
+    models = SettingsModels(settings)
+    tried = {way: _try(lambda way=way: models.encoder(way).model) for way in ways}
+    reranks = settings.rerank is not None
+    return tried, _try(lambda: _name_of(models.reranker())) if reranks else None
+
+
 def list_ways(settings: Settings) -> Sequence[str]:
     """List the ways to embed that the settings allow."""
     return [way for way in WAYS if _is_allowed(settings, way)]
@@ -65,6 +80,17 @@ def require_way(settings: Settings, way: str) -> None:
             field=variable,
             hint="Set it for every process of this WEFT_HOME.",
         )
+
+
+def _try(name: Callable[[], str]) -> Trial:
+    try:
+        return Trial(model=name())
+    except WeftError as error:
+        return Trial(problem=str(error))
+
+
+def _name_of(reranker: Reranker | None) -> str:
+    return reranker.model if reranker else ""
 
 
 def _is_allowed(settings: Settings, way: str) -> bool:

@@ -11,7 +11,7 @@ from tests.support.local.embeddings import handler, in_thread, texts_of
 from weft.domain.reading.ways import ENDPOINT, FOLDER, PACKAGED
 from weft.errors import InvalidInput, Unsupported
 from weft.local.embedding import models
-from weft.local.embedding.models import SettingsModels, list_ways
+from weft.local.embedding.models import SettingsModels, list_ways, try_models
 from weft.local.embedding.pooling import PairReranker, VectorReranker
 from weft.settings import Settings
 from weft.testing.scripted_http import serve
@@ -106,3 +106,13 @@ def test_packaged_model_comes_with_weft(tmp_path: Path) -> None:
     found = SettingsModels(settings(tmp_path))
     assert found.encoder(PACKAGED) is found.encoder(PACKAGED)
     assert found.encoder(PACKAGED).dimensions == 256
+
+
+def test_each_model_is_tried_and_its_name_or_problem_told(tmp_path: Path) -> None:
+    given = settings(tmp_path, embeddings_folder=FIXTURES / "embeds", rerank="/nowhere")
+    tried, reranker = try_models(given, [FOLDER, ENDPOINT])
+    assert (tried[FOLDER].model or "").startswith("embeds ")
+    assert "WEFT_EMBEDDINGS_URL" in (tried[ENDPOINT].problem or "")
+    assert reranker is not None
+    assert "WEFT_RERANK" in (reranker.problem or "")
+    assert try_models(settings(tmp_path), []) == ({}, None)

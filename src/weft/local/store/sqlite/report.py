@@ -29,6 +29,16 @@ _LOST = {
 }
 
 
+class WayReport(Frozen):
+    """What collections that are embedded in one way have: see `ways`."""
+
+    way: str
+    model: str | None
+    collections: int
+    embedded: int
+    total: int
+
+
 class DatabaseReport(Frozen):
     """The findings about the file; ``problems`` is empty when all is well.
 
@@ -49,6 +59,7 @@ class DatabaseReport(Frozen):
     entities: int = 0
     restorable: int = 0
     awaiting_cleanup: int = 0
+    ways: tuple[WayReport, ...] = ()
     sealed_with: str | None = Field(default=None, exclude=True)
     problems: tuple[str, ...] = ()
 
@@ -97,6 +108,9 @@ def _look(db: AsyncSession, base: DatabaseReport, path: Path) -> DatabaseReport:
             ),
             "schema_version": version,
             **next(rows(session, queries()["report_counts"], {"now": micros(datetime.now(UTC))})),
+            "ways": tuple(
+                WayReport.model_validate(row) for row in rows(session, queries()["report_ways"])
+            ),
             "sealed_with": _find_master_kid(session),
             "problems": tuple(problems),
         }

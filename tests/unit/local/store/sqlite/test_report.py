@@ -9,8 +9,9 @@ import apsw
 import pytest
 
 from tests.support.store.bench import ORGANIZATION, Bench, entity, open_bench
+from weft.domain.reading.ways import FOLDER
 from weft.local.store.sqlite.file.queries import migrations
-from weft.local.store.sqlite.report import report
+from weft.local.store.sqlite.report import WayReport, report
 from weft.local.store.vectors import PACKAGED, Vector
 from weft.local.vault.envelope import new_data_key
 from weft.local.vault.keys import MasterKey
@@ -42,6 +43,21 @@ async def test_report_counts_what_there_is(bench: Bench) -> None:
     assert found.schema_version == NEWEST
     assert found.size_bytes >= bench.path.stat().st_size > 0
     assert found.sqlite_version.startswith("3.")
+
+
+async def test_ways_to_embed_are_counted(bench: Bench) -> None:
+    made, other = await bench.connection(), await bench.connection("other-docs")
+    await bench.list_all(made, entity("a"), entity("b"))
+    await bench.list_all(other, entity("c"))
+    [moved] = await bench.store.collections.find(ORGANIZATION, "other-docs")
+    await bench.store.vectors.set_way(moved, FOLDER)
+    await bench.store.vectors.use_models({PACKAGED: "m"})
+    [first, *_] = await bench.store.vectors.take([PACKAGED], 10)
+    await bench.store.vectors.put("m", {first.ticket: Vector(b"\x01" * 8, b"\x01" * 64)})
+    assert (await report(bench.path)).ways == (
+        WayReport(way=FOLDER, model=None, collections=1, embedded=0, total=1),
+        WayReport(way=PACKAGED, model="m", collections=1, embedded=1, total=2),
+    )
 
 
 async def test_what_can_be_restored_no_more_awaits_cleanup(bench: Bench) -> None:

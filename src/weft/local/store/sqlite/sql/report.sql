@@ -11,6 +11,19 @@ SELECT
   (SELECT count(*) FROM entity e JOIN any_connection c ON c.no = e.connection_no
     WHERE c.deleted_at IS NOT NULL AND coalesce(c.restorable_until, 0) <= :now) AS awaiting_cleanup;
 
+-- name: report_ways
+-- For each way to embed that collections have, its model and how much it has embedded.
+SELECT k.way, m.name AS model, count(DISTINCT k.no) AS collections,
+  coalesce(sum(
+    (SELECT count(*) FROM embedding s WHERE s.connection_no = c.no AND s.model_no = w.model_no)
+  ), 0) AS embedded,
+  coalesce(sum(
+    (SELECT sum(t.count) FROM entity_type t WHERE t.connection_no = c.no)
+  ), 0) AS total
+FROM collection k LEFT JOIN connection c ON c.collection_no = k.no
+LEFT JOIN embedding_way w ON w.way = k.way LEFT JOIN embedding_model m ON m.no = w.model_no
+GROUP BY k.way ORDER BY k.way;
+
 -- name: report_misfit_vectors
 -- How many entities neither wait to be embedded nor have a vector, and how many are gone that do.
 SELECT (
