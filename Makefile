@@ -15,11 +15,13 @@ $(PIP) --no-deps --require-hashes -r requirements/$(1).txt
 $(PIP) --no-deps --no-build-isolation -e .
 endef
 
-.PHONY: demo test check conformance evaluate evaluate-model torture bench coverage docs reference lock release \
+.PHONY: demo test check conformance embedding evaluate evaluate-model torture bench coverage docs reference lock release \
 	format clean
 
 demo: $(VENV)/.core  ## Drive the real server over stdio with a real MCP client.
 	$(BIN)/weft demo
+
+WORK ?= out/embedding
 
 # Four on two cores, because half of the time is spent waiting for other processes. Files keep the
 # order of their names, so that the long ones come first and the short ones of tests/unit last.
@@ -68,6 +70,11 @@ lock: $(VENV)/.dev  ## Write requirements/*.txt from pyproject.toml; UPGRADE=1 t
 
 release: $(VENV)/.dev  ## Check, set the version, build and tag: make release VERSION=0.2.0 [DRY_RUN=1]
 	$(BIN)/python scripts/release.py $(VERSION) $(if $(DRY_RUN),--dry-run)
+
+embedding:  ## Learn the packaged model anew from Debian's documentation; takes an hour, keeps its steps in WORK.
+	$(PYTHON) -m venv $(WORK)/venv
+	$(WORK)/venv/bin/python -m pip install --quiet --no-deps -r scripts/embedding/requirements.txt
+	PYTHONPATH=src OMP_NUM_THREADS=1 $(WORK)/venv/bin/python -m scripts.embedding $(WORK)
 
 bench: $(VENV)/.bench  ## Print ratios side by side with the floor and with peers.
 	$(BIN)/python -m bench
