@@ -61,7 +61,13 @@ def small_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
         (codes, {"CHUNK": 8, "FETCHED": 3, "GARBAGE_MIN": 10}),
         (
             nearest,
-            {"CANDIDATES": 4, "CANDIDATES_MAX": 30, "IDS_READ_FIRST": 2, "IDS_READ_MAX": 20},
+            {
+                "CANDIDATES": 4,
+                "CANDIDATES_MAX": 30,
+                "IDS_READ_FIRST": 2,
+                "IDS_READ_MAX": 20,
+                "IDS_A_STATEMENT": 0,
+            },
         ),
     ):
         for name, value in values.items():

@@ -31,6 +31,8 @@ CANDIDATES_MAX: Final = 16_000
 """So many if few of them have ids that fit, and there are too many ids to look at."""
 IDS_READ_FIRST: Final = 2_000
 IDS_READ_MAX: Final = 100_000
+IDS_A_STATEMENT: Final = 10
+"""A statement takes as long as reading so many ids."""
 
 Floats: TypeAlias = NDArray[np.float32]
 
@@ -73,7 +75,8 @@ class Codes:
         judge = _Judge(db, vector, values, "vector_rows_that_fit" if has_filter else "vector_rows")
         read_named = partial(_read_named, db, owners, wanted.pattern, chosen.left)
         _compare_best(judge, chosen, limit, read_named)
-        index.note_gone(judge.gone, judge.asked)
+        if judge.asked >= CANDIDATES:
+            index.note_gone(judge.gone, judge.asked)
         return judge.rank(limit)
 
     def _refresh(self, db: Session, model_no: int, size: int) -> CodeIndex:
@@ -155,7 +158,7 @@ def _read_named(
         for low, high in ranges:
             values = {"connection_no": owner, "low": low, "high": high, "limit": left + 1}
             [(read, nos)] = db.execute(queries()["vector_named"], values | globs_of(pattern))
-            left -= read
+            left -= read + IDS_A_STATEMENT
             if left < 0:
                 return None
             named.extend(map(int, nos.split(",") if nos else ()))

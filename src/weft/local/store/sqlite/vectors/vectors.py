@@ -79,7 +79,7 @@ def _open_codes() -> "Codes":
             raise
         raise Unsupported(
             "Search by meaning needs numpy, which is not installed.",
-            hint="Install it, or search by words.",
+            hint="Install it: pip install numpy. Search by words works without it.",
         ) from None
     return Codes()
 
