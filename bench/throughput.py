@@ -138,6 +138,10 @@ def _insert(
     db.executemany("INSERT INTO entity VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", records)
     db.executemany("INSERT INTO entity_body VALUES (?, ?, ?, ?, ?, ?, ?)", bodies)
     db.executemany(
+        "INSERT INTO embedding (no, connection_no) VALUES (?, ?)",
+        (record[:2] for record in records),
+    )
+    db.executemany(
         "INSERT INTO entity_fts (rowid, title, text) VALUES (?, ?, ?)",
         (body[:3] for body in bodies),
     )

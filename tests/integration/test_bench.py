@@ -7,7 +7,7 @@ import re
 import anyio
 import pytest
 
-from bench import http_rate, latency, memory, reading, retrieval, round_trip, throughput
+from bench import http_rate, latency, memory, nearest, reading, retrieval, round_trip, throughput
 from bench.retrieval.sets import Document, QuestionSet, read_paraphrases
 from bench.table import Row
 
@@ -27,6 +27,7 @@ def small_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
         http_rate: {"ROUNDS": 2, "WARM_UP_ROUNDS": 1, "CALLS_A_ROUND": 8},
         latency: {"CONNECTIONS": 100, "JOBS": 20_000, "ROUNDS": 2, "WARM_UP_ROUNDS": 1},
         memory: {"SMALL": 500, "LARGE": 1_000},
+        nearest: {"SMALL": 200, "LARGE": 400, "QUERIES": 2, "WARM_UP": 0, "CLUSTERS": 9},
         reading: {"RECORDS": 300, "ROUNDS": 1, "DOCUMENT_ROUNDS": 1},
         round_trip: {
             "ROUNDS": 2,
@@ -61,6 +62,10 @@ def test_lists_among_many_jobs_are_measured() -> None:
 
 def test_peak_memory_is_measured() -> None:
     assert list_unmeasured(memory.rows()) == []
+
+
+def test_nearest_vectors_are_measured() -> None:
+    assert list_unmeasured(anyio.run(nearest.rows)) == []
 
 
 def test_records_and_documents_are_measured() -> None:
