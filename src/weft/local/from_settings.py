@@ -32,6 +32,8 @@ _EMBEDDER_VARIABLES = (
     "LANG",
     "LD_LIBRARY_PATH",
     "PATH",
+    "HOME",
+    "SSL_CERT_",
     "SYSTEMROOT",
     "TEMP",
     "TMP",

@@ -141,7 +141,9 @@ def examine_meaning(
             f"{f' by {model}' if model else ''}"
         )
         if problem := tried[way].problem:
-            report.problems.append(f"Embedding by '{way}' does not work here: {problem}")
+            report.problems.append(
+                f"Collections that are embedded by '{way}' are found by words alone here: {problem}"
+            )
         elif model not in (None, tried[way].model):
             report.notes.append(
                 f"What {model} embedded is embedded anew by {tried[way].model}; until then it is "

@@ -76,7 +76,7 @@ def require_way(settings: Settings, way: str) -> None:
     if not _is_allowed(settings, way):
         variable = f"WEFT_{_SETTINGS[way]}".upper()
         raise InvalidInput(
-            f"Embedding by '{way}' needs {variable}, which is not set here.",
+            f"{variable} is not set here, and embedding by '{way}' needs it.",
             field=variable,
             hint="Set it for every process of this WEFT_HOME.",
         )
