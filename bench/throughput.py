@@ -105,7 +105,7 @@ def _fill(db: Session, entities: Sequence[Entity], seconds: Seconds, what: str) 
         for no, e in enumerate(entities, 1)
     ]
     bodies = [
-        (no, e.title, e.text, e.url, micros_or_none(e.updated_at), "{}", "[]")
+        (no, e.title, e.text, e.url, micros_or_none(e.updated_at), "{}", "[]", "", "")
         for no, e in enumerate(entities, 1)
     ]
     for _, script in migrations():
@@ -136,7 +136,7 @@ def _insert(
 ) -> None:
     db.execute("BEGIN IMMEDIATE")
     db.executemany("INSERT INTO entity VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", records)
-    db.executemany("INSERT INTO entity_body VALUES (?, ?, ?, ?, ?, ?, ?)", bodies)
+    db.executemany("INSERT INTO entity_body VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", bodies)
     db.executemany(
         "INSERT INTO embedding (no, connection_no) VALUES (?, ?)",
         (record[:2] for record in records),

@@ -16,10 +16,14 @@ HEAD_MAX_CHARS: Final = 8_000
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """A word to look for, or several in a row; all hits have those that are required."""
+    """A word to look for, or several in a row; all hits have those that are required.
+
+    ``is_prefix``: the last word may only begin so.
+    """
 
     text: str
     is_required: bool = False
+    is_prefix: bool = False
 
 
 class Ranked(NamedTuple):

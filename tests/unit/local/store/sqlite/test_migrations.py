@@ -37,6 +37,7 @@ RELEASED = {
     "0015_media_types.sql": "492bcaaad672c75b",
     "0016_undo.sql": "558d9501cdde8dc1",
     "0017_vectors.sql": "9d2b676bbfd358d5",
+    "0018_spelling.sql": "5f317181707e910d",
 }
 # `0001` as it was in four commits before it was frozen; their version is 1 all the same.
 SCHEMAS = Path(__file__).parents[4] / "fixtures" / "schemas"

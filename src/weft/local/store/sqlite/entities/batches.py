@@ -21,6 +21,7 @@ from weft.errors import Fenced
 from weft.local.store.base import Batch, Claim
 from weft.local.store.browse import address_of
 from weft.local.store.prepared import PreparedBatch
+from weft.local.store.spelling import find_names, find_parts
 from weft.local.store.sqlite.entities.changes import set_checkpoint, write_changes, write_findings
 from weft.local.store.sqlite.entities.marks import Marks
 from weft.local.store.sqlite.file.queries import queries
@@ -34,8 +35,8 @@ LOGGED_UNSTORABLE = 20
 
 # Type and media type, which is empty where none is known.
 Kind = tuple[str, str]
-# Title, text, URL, time, metadata and breadcrumbs, as they are stored.
-Body = tuple[str, str, str | None, int | None, str, str]
+# Title, text, URL, time, metadata, breadcrumbs, names and parts, as they are stored.
+Body = tuple[str, str, str | None, int | None, str, str, str, str]
 
 
 class Prepared(NamedTuple):
@@ -162,14 +163,17 @@ def write_inserts(db: Session, connection_no: int, new: Sequence[Prepared]) -> r
 
 
 def _body(entity: Entity) -> Body:
+    # SQLite's own string functions take a NUL as the end.
+    title, text = entity.title.replace("\0", " "), entity.text.replace("\0", " ")
     return (
-        entity.title.replace("\0", " "),
-        # SQLite's own string functions take a NUL as the end.
-        entity.text.replace("\0", " "),
+        title,
+        text,
         entity.url,
         micros_or_none(entity.updated_at),
         dumps(entity.metadata) if entity.metadata else "{}",
         json.dumps(entity.breadcrumbs) if entity.breadcrumbs else "[]",
+        find_names(entity.id, title),
+        find_parts(text),
     )
 
 

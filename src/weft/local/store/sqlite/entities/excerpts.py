@@ -4,13 +4,14 @@ The work is bounded by the length of the text, however often it matches: the ind
 words the matches stand, and the index's tokenizer counts the words up to there.
 """
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, cast
 
 import apsw
 
 from weft.domain.reading.search import SNIPPET_MAX_CHARS
 from weft.local.store.search import Excerpt
+from weft.local.store.spelling import list_forms
 from weft.local.store.sqlite.file.matches import EXCERPT_WORDS
 from weft.local.store.sqlite.file.session import Session
 
@@ -42,6 +43,30 @@ def cut_excerpt(tokenize: Tokenizer, text: str, places: str | None) -> Excerpt:
     head = _GAP if begin else ""
     end = min(end, begin + SNIPPET_MAX_CHARS - len(head) - len(tail))
     return Excerpt(head + text[begin:end] + tail, begin)
+
+
+def find_places(tokenize: Tokenizer, text: str, terms: Iterable[str]) -> str | None:
+    """Return what `match_places` says of matches, for terms that the text has inside of words."""
+    lowered = text.lower()
+    if len(lowered) != len(text):
+        lowered = text
+    found = (lowered.find(form) for term in terms for form in list_forms(_stem(tokenize, term)))
+    first = min((at for at in found if at >= 0), default=None)
+    if first is None:
+        return None
+    place = sum(len(words) for *_, words in _read_words(tokenize, text[: first + 1])) - 1
+    return f"{max(place, 0)} {max(place, 0)}"
+
+
+def _stem(tokenize: Tokenizer, term: str) -> str:
+    """Return the term up to where its last word may have other endings."""
+    written = term.encode()
+    *_, (start, end, stem) = tokenize(written) or [(0, 0, "")]
+    ending = written[start:end].decode()
+    kept = 0
+    while ending[kept : kept + 1].lower() == stem[kept : kept + 1] != "":
+        kept += 1
+    return written[:start].decode() + ending[: kept or None]
 
 
 def _find_words(

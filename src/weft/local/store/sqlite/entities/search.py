@@ -1,28 +1,34 @@
 """Search on SQLite's full-text index: any of the words, ranked; what is quoted must be there."""
 
-import re
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import Any
 
 from weft.local.store.browse import EntityFilter, Scope
 from weft.local.store.search import HEAD_MAX_CHARS, Ranked, SearchStore, ShownEntity, Term
 from weft.local.store.sqlite.entities.browse import globs_of
-from weft.local.store.sqlite.entities.excerpts import cut_excerpt, index_tokenizer
+from weft.local.store.sqlite.entities.excerpts import cut_excerpt, find_places, index_tokenizer
+from weft.local.store.sqlite.entities.expressions import (
+    Word,
+    drop_alike,
+    drop_little,
+    join,
+    look_up,
+)
 from weft.local.store.sqlite.file.queries import queries
 from weft.local.store.sqlite.file.session import Session, carray
 from weft.local.store.sqlite.tables.rows import Table, rows
 from weft.local.store.values import micros_or_none, moment_or_none
 
 RANKED_MAX = 20_000
-"""Entities that are ranked in a search, if there are rare words enough to find a page by."""
+"""Entities that are ranked in a search, if there are enough among them for a page."""
 
-# They are in nearly every English text: ranking by them takes long and changes little.
-_LITTLE_WORD = re.compile(
-    r"an?|and|are|as|at|be|but|by|can|do|does|for|from|had|has|have|he|her|his|how|i|if|in|into|is|"
-    r"its?|me|my|no|not|of|on|or|our|she|so|than|that|the|their|them|then|there|these|they|this|to|"
-    r"us|was|we|were|what|when|where|which|who|why|will|with|would|your?"
-)
+FREQUENT_SHARE = 0.5
+"""What is in more of the entities tells them apart no more: bm25 counts it as nothing."""
+
+TOGETHER_MIN = 1_000
+"""Frequent words are looked for together if so many entities have all of them."""
 
 
 class SqliteSearch(Table, SearchStore):
@@ -66,34 +72,94 @@ def values_of(scope: Scope, wanted: EntityFilter) -> dict[str, Any]:
 
 def _rank(db: Session, values: dict[str, Any], terms: Sequence[Term]) -> list[Ranked]:
     """Rank a page. One after the first is narrowed as the first one was."""
-    wanted = _drop_alike(db, terms)
-    words = [t for t in wanted if t.is_required or not _LITTLE_WORD.fullmatch(t.text.lower())]
-    words = words or wanted
-    rare = _find_rare(db, words)
-    found = _list_ranked(db, values | {"match": _any_of(words, rare)}) if rare else []
+    last = db.execute(queries()["body_last"]).get or 0
+    looked_for = drop_little(drop_alike(db, terms))
+    words = look_up(db, looked_for, last, RANKED_MAX + 1)
+    if any(word.is_required and not word.count for word in words):
+        return []
+    words = sorted((word for word in words if word.count), key=lambda word: word.count)
+    if not words:
+        return []
+    offset, end = values["offset"], values["offset"] + values["limit"]
+    found: list[Ranked] = []
+    if last > RANKED_MAX:
+        found = _rank_narrowly(db, values | {"limit": end}, words)[offset:]
     # Each page asks for one hit more than it shows. Thus the first one has as many as it asks for
     # if it is followed by pages with hits of their own, and none of them if it is widened here.
-    if len(found) < (1 if values["offset"] else values["limit"]):
-        found = _list_ranked(db, values | {"match": _any_of(words, [])})
+    if len(found) < (1 if offset else values["limit"]):
+        found = _list_ranked(db, values | {"limit": end}, _any_of(words))[offset:]
     return found
 
 
-def _list_ranked(db: Session, values: dict[str, Any]) -> list[Ranked]:
-    return [Ranked(*row) for row in _rows(db, "entity_rank", values)]
+def _rank_narrowly(db: Session, values: dict[str, Any], words: Sequence[Word]) -> list[Ranked]:
+    """Rank no more entities than there is time for: those with rare words, or the newest ones."""
+    gate, match = _narrow(db, words)
+    after = db.execute(queries()["index_place"], (gate, RANKED_MAX)).get or 0
+    found = _list_ranked(db, values, match, after)
+    if not after:
+        return found
+    # Older ones that are named so.
+    named = f"{{title names}} : ({gate})"
+    after = db.execute(queries()["index_place"], (named, RANKED_MAX)).get or 0
+    scores = dict(found)
+    for no, score in _list_ranked(db, values, named, after):
+        scores[no] = scores.get(no, 0.0) + score
+    best = sorted(scores.items(), key=lambda item: -item[1])
+    return [Ranked(*item) for item in best[: values["limit"]]]
+
+
+def _narrow(db: Session, words: Sequence[Word]) -> tuple[str, str]:
+    """Return an expression that few entities fit, and one to rank them by."""
+    words = [w for w in words if w.is_required or w.share <= FREQUENT_SHARE] or words[:1]
+    if any(word.is_required for word in words):
+        return join((word for word in words if word.is_required), " AND "), _any_of(words)
+    totals = accumulate(word.count for word in words)
+    rare = [word for word, total in zip(words, totals, strict=True) if total <= RANKED_MAX]
+    ranked = join(words, " OR ")
+    if len(rare) == len(words):
+        return ranked, ranked
+    if rare:
+        gate = join(rare, " OR ")
+        return gate, f"({gate}) AND ({ranked})"
+    everything = join(words, " AND ")
+    [(count, _)] = db.execute(queries()["index_count"], (everything, TOGETHER_MIN))
+    if count == TOGETHER_MIN:
+        return everything, everything
+    gate = words[0].expression
+    return gate, gate if len(words) == 1 else f"{gate} AND ({ranked})"
+
+
+def _any_of(words: Sequence[Word]) -> str:
+    """Write that all words are wanted that are required, or else any."""
+    ranked = join(words, " OR ")
+    required = [word for word in words if word.is_required]
+    if len(required) == len(words):
+        return join(words, " AND ")
+    return f"({join(required, ' AND ')}) AND ({ranked})" if required else ranked
+
+
+def _list_ranked(db: Session, values: dict[str, Any], match: str, after: int = 0) -> list[Ranked]:
+    found = _rows(db, "entity_rank", values | {"match": match, "after": after})
+    return [Ranked(*row) for row in found]
 
 
 def _show(
     db: Session, organization_id: str, terms: Sequence[Term], numbers: Sequence[int]
 ) -> list[ShownEntity]:
-    words = _drop_alike(db, terms)
+    words = look_up(db, drop_alike(db, terms), 1, 1)
     nos = carray(array("q", numbers))
-    values: dict[str, Any] = {"nos": nos, "match": _join(words, " OR ")}
+    values: dict[str, Any] = {"nos": nos, "match": join(words, " OR ")}
     places = dict(_rows(db, "index_places", values)) if words else {}
-    values["match"] = _join(words, " AND ")
-    complete = {no for (no,) in _rows(db, "index_among", values)} if words else set[int]()
+    values["match"] = join(words, " AND ")
+    is_sought = words and not any(word.is_loose for word in words)
+    complete = {no for (no,) in _rows(db, "index_among", values)} if is_sought else set[int]()
     values["organization_id"] = organization_id
     found = {row["no"]: row for row in rows(db, queries()["entity_show"], values)}
     tokenize = index_tokenizer(db)
+    for no in numbers:
+        if no in found and places.get(no) is None:
+            sought = (term.text for term in terms)
+            places[no] = find_places(tokenize, found[no]["text"], sought)
     return [
         ShownEntity(
             no=no,
@@ -113,55 +179,6 @@ def _show(
         for no in numbers
         if (row := found.get(no))
     ]
-
-
-def _drop_alike(db: Session, terms: Sequence[Term]) -> list[Term]:
-    """Keep one of the terms that match the same words: ranking takes time by their square."""
-    tokenize = index_tokenizer(db)
-    alike: dict[tuple[str, ...], Term] = {}
-    for term in terms:
-        key = tuple(word for *_, word in tokenize(term.text.encode()))
-        if key not in alike or term.is_required:
-            alike[key] = term
-    return list(alike.values())
-
-
-def _find_rare(db: Session, words: Sequence[Term]) -> list[Term]:
-    """Return the rarest words, as many as can be ranked in time; none if all can be."""
-    if len(words) == 1 or any(word.is_required for word in words):
-        return []
-    if (db.execute(queries()["body_last"]).get or 0) <= RANKED_MAX:
-        return []
-    counts = [
-        (db.execute(queries()["index_count"], (_literal(word), RANKED_MAX)).get, place)
-        for place, word in enumerate(words)
-    ]
-    rare: list[Term] = []
-    total = 0
-    for count, place in sorted(counts):
-        total += count
-        if rare and total > RANKED_MAX:
-            return rare
-        # A word that is nowhere finds nothing.
-        rare += [words[place]] if count else []
-    return []
-
-
-def _any_of(words: Sequence[Term], rare: Sequence[Term]) -> str:
-    """Write the expression in FTS5's language: it wants the required, or one of the rare ones."""
-    ranked = _join(words, " OR ")
-    if required := [word for word in words if word.is_required]:
-        return f"({_join(required, ' AND ')}) AND ({ranked})"
-    return f"({_join(rare, ' OR ')}) AND ({ranked})" if rare else ranked
-
-
-def _join(words: Iterable[Term], operator: str) -> str:
-    return operator.join(_literal(word) for word in words)
-
-
-def _literal(word: Term) -> str:
-    """Write the word as a literal, without NULs, which would end it."""
-    return '"' + word.text.replace('"', '""').replace("\0", "") + '"'
 
 
 def _rows(db: Session, query: str, values: dict[str, Any]) -> Iterator[tuple[Any, ...]]:

@@ -21,6 +21,7 @@ from weft.local.store.sqlite.file.matches import register_match_places
 from weft.local.store.sqlite.file.place import Place
 from weft.local.store.sqlite.file.queries import migrations, newest_version
 from weft.local.store.sqlite.file.reader import Reader, in_snapshot
+from weft.local.store.sqlite.file.respell import empty_index, respell
 from weft.local.store.sqlite.file.schema import has_other_shape, other_shape
 from weft.local.store.sqlite.file.session import (
     AsyncSession,
@@ -38,6 +39,8 @@ Work = Callable[Concatenate[Session, P], R]
 Clock = Callable[[], datetime]
 
 READERS = 3
+RESPELLED = 18
+"""The version of the schema that stored texts are spelled anew for."""
 BUSY_TIMEOUT_MS = 10_000
 BUSY_PAUSE_SECONDS = 0.02
 PEEK_TIMEOUT_MS = 20
@@ -283,7 +286,11 @@ def _migrate(db: Session) -> None:
     current = _schema_version(db)
     for number, script in migrations():
         if number > current:
+            if number == RESPELLED:
+                empty_index(db)
             db.execute(script)
+            if number == RESPELLED:
+                respell(db)
             db.execute(f"PRAGMA user_version = {number}")
 
 

@@ -28,6 +28,7 @@ SHAPES: Final = {
     15: "a472d583d70d85e4",
     16: "15c310d6fb6efd8e",
     17: "29b62ef0e61a8807",
+    18: "707a84b9d6dea61f",
 }
 
 

@@ -50,14 +50,22 @@ DELETE FROM entity WHERE no IN (SELECT value FROM carray(:nos));
 
 -- name: body_insert
 -- The bulk of one entity; batches repeat the values.
-INSERT INTO entity_body (no, title, text, url, updated_at, metadata, breadcrumbs)
-VALUES (?, ?, ?, ?, ?, ?, ?);
+INSERT INTO entity_body (no, title, text, url, updated_at, metadata, breadcrumbs, names, parts)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: body_update
 -- The bulk of one entity by its number.
 UPDATE entity_body SET title = ?2, text = ?3, url = ?4, updated_at = ?5, metadata = ?6,
-  breadcrumbs = ?7
+  breadcrumbs = ?7, names = ?8, parts = ?9
 WHERE no = ?1;
+
+-- name: body_respell
+-- Names and parts of a range of numbers.
+UPDATE entity_body SET parts = find_parts(text),
+  names = find_names(
+    coalesce((SELECT e.source_id FROM entity e WHERE e.no = entity_body.no), ''), title
+  )
+WHERE no BETWEEN ? AND ?;
 
 -- name: body_delete
 -- Bulk by numbers; take it out of the index first.
@@ -65,13 +73,14 @@ DELETE FROM entity_body WHERE no IN (SELECT value FROM carray(:nos));
 
 -- name: index_insert
 -- From the bodies, which are there already, of a range of numbers.
-INSERT INTO entity_fts (rowid, title, text)
-SELECT no, title, text FROM entity_body WHERE no BETWEEN ? AND ?;
+INSERT INTO entity_fts (rowid, title, text, names, parts)
+SELECT no, title, text, names, parts FROM entity_body WHERE no BETWEEN ? AND ?;
 
 -- name: index_delete
 -- An external-content index needs the old text to take a row out: call it before the body changes.
-INSERT INTO entity_fts (entity_fts, rowid, title, text)
-SELECT 'delete', b.no, b.title, b.text FROM carray(:nos) k CROSS JOIN entity_body b ON b.no = k.value;
+INSERT INTO entity_fts (entity_fts, rowid, title, text, names, parts)
+SELECT 'delete', b.no, b.title, b.text, b.names, b.parts
+FROM carray(:nos) k CROSS JOIN entity_body b ON b.no = k.value;
 
 -- name: type_add
 -- Adds to the count of a type.
@@ -151,20 +160,22 @@ SELECT type, coalesce(media_type, ''), count(*)
 FROM carray(:nos) k CROSS JOIN entity e ON e.no = k.value GROUP BY 1, 2;
 
 -- name: entity_rank
--- Entities that an expression of the index fits, best first.
-SELECT e.no, -entity_fts.rank
-FROM entity_fts
-JOIN entity e ON e.no = entity_fts.rowid
-JOIN connection c ON c.no = e.connection_no
-WHERE entity_fts MATCH :match
-  AND c.organization_id = :organization_id
-  AND (
-    :collection_id IS NULL
-    OR c.collection_no = (SELECT no FROM collection WHERE id = :collection_id)
+-- Entities after a number that an expression of the index fits, best first. The index would sort its
+-- matches with all that they match; with the plus, only numbers are sorted, and only as many as wanted.
+SELECT e.no, -f.rank
+FROM entity_fts f CROSS JOIN entity e ON e.no = f.rowid
+WHERE f.entity_fts MATCH :match AND f.rowid > :after
+  AND e.connection_no IN (
+    SELECT c.no FROM connection c
+    WHERE c.organization_id = :organization_id
+      AND (
+        :collection_id IS NULL
+        OR c.collection_no = (SELECT no FROM collection WHERE id = :collection_id)
+      )
+      AND (:connection_id IS NULL OR c.id = :connection_id)
   )
-  AND (:connection_id IS NULL OR c.id = :connection_id)
   AND {entity_fits}
-ORDER BY entity_fts.rank LIMIT :limit OFFSET :offset;
+ORDER BY +f.rank, e.no LIMIT :limit;
 
 -- name: entity_show
 -- Entities as a search shows them.
@@ -186,8 +197,13 @@ FROM carray(:nos) k CROSS JOIN entity_fts f ON f.rowid = k.value WHERE f.entity_
 SELECT max(no) FROM entity_body;
 
 -- name: index_count
--- How many entities an expression of the index fits, up to a limit.
-SELECT count(*) FROM (SELECT 1 FROM entity_fts WHERE entity_fts MATCH ? LIMIT ?);
+-- How many entities an expression of the index fits, up to a limit, and the last of these.
+SELECT count(*), max(no)
+FROM (SELECT rowid AS no FROM entity_fts WHERE entity_fts MATCH ? ORDER BY rowid LIMIT ?);
+
+-- name: index_place
+-- The number after which just so many entities fit an expression of the index.
+SELECT rowid FROM entity_fts WHERE entity_fts MATCH ? ORDER BY rowid DESC LIMIT 1 OFFSET ?;
 
 -- name: index_among
 -- Those of these entities that an expression of the index fits.

@@ -1,0 +1,196 @@
+"""Other spellings of words, for an index that parts words at spaces and signs alone.
+
+An index holds, beside a text, its `parts`: of HTTPConnectionPool the words HTTP, Connection and
+Pool; of scripts without spaces every two letters that stand together; of Straße also Strasse. Most
+texts have none. What is looked for is spelled in the same ways.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain, pairwise
+from typing import Final
+
+IDENTIFIER_MAX_CHARS: Final = 64
+PIECES_MAX: Final = 8
+"""What falls into more pieces is no name that somebody gave, but encoded data."""
+
+NAME_MAX_CHARS: Final = 100
+PREFIX_MIN_CHARS: Final = 3
+
+_LOWER: Final = b"abcdefghijklmnopqrstuvwxyz0123456789"
+_UPPER: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_SHAPES: Final = bytes(
+    ord("a") if byte in _LOWER else ord("A") if byte in _UPPER else ord(" ") for byte in range(256)
+)
+_SPACES: Final = bytes(byte if byte in _LOWER + _UPPER else ord(" ") for byte in range(256))
+# Written so that it begins with a capital, which is rare: the search skips from one to the next.
+_INNER_CAPITAL: Final = re.compile(rb"A(?:(?<=aA)|Aa)")
+_PIECE: Final = re.compile(r"[A-Z]+(?![a-z])[0-9]*|[A-Z]?[a-z0-9]+")
+
+# Letters that are no other letter with a mark. The index already takes marks off.
+_FOLDED: Final = {"ẞß": "ss", "Ææ": "ae", "Œœ": "oe", "Øø": "o", "Łł": "l", "ĐđÐð": "d"} | {
+    "Þþ": "th",
+    "ı": "i",
+}
+_WRITTEN_OUT: Final = {"Ää": "ae", "Öö": "oe", "Üü": "ue", "Øø": "oe", "Åå": "aa"}
+
+
+def _map_letters(spelled: dict[str, str]) -> dict[int, str]:
+    return {ord(letter): out for letters, out in spelled.items() for letter in letters}
+
+
+_SPELLED: Final = (_map_letters(_FOLDED), _map_letters(_FOLDED | _WRITTEN_OUT))
+_READ_BACK: Final = [(letters[-1], out) for letters, out in (_FOLDED | _WRITTEN_OUT).items()]
+_LETTER: Final = re.compile("[" + "".join(map(chr, _SPELLED[1])) + "]")
+_WORD: Final = re.compile(r"[^\W_]+")
+
+# Vowels and tones of Thai, Lao, Myanmar and Khmer part words for the index, unless they are given
+# numbers that Unicode leaves to everybody.
+_MARKS: Final = {
+    number: 0xE000 + (number & 0xFFF)
+    for number in (*range(0xE00, 0xF00), *range(0x1000, 0x10A0), *range(0x1780, 0x1800))
+    if unicodedata.category(chr(number)) in ("Mn", "Mc")
+}
+_MARK: Final = re.compile("[" + "".join(map(chr, _MARKS)) + "]")
+_DENSE_LETTERS: Final = (
+    "々〇\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf"
+    "\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
+    "\ue000-\ue09f\ue780-\ue7ff\uee00-\ueeff"
+)
+_DENSE: Final = re.compile(f"[{_DENSE_LETTERS}]")
+_RUN: Final = re.compile(
+    f"(?P<dense>[{_DENSE_LETTERS}]++)"
+    f"|(?<![A-Za-z0-9])[A-Za-z0-9]++(?=[{_DENSE_LETTERS}])|(?<=[{_DENSE_LETTERS}])[A-Za-z0-9]++"
+)
+
+_UUID: Final = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
+_HASH: Final = re.compile(r"[0-9a-f]{7,64}")
+_FILE_NAME: Final = re.compile(r"[^\s:]*\w\.[A-Za-z][A-Za-z0-9]{0,9}")
+
+
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """Words in a row; the last may only begin so. ``in_names``: in a title or name."""
+
+    text: str
+    is_prefix: bool = False
+    in_names: bool = False
+
+
+Spelling = tuple[Phrase, ...]
+"""Phrases that must all be there."""
+
+
+def find_parts(text: str) -> str:
+    """Return what a text has to be found by besides its words; nothing for plain text."""
+    plain = text.encode("ascii", "replace")
+    found: Iterable[str] = ()
+    if _INNER_CAPITAL.search(plain.translate(_SHAPES)):
+        found = _split_identifiers(plain)
+    if not text.isascii():
+        found = chain(found, _spell_out(text))
+    return " ".join(found)
+
+
+def find_names(source_id: str, title: str) -> str:
+    """Return what else an entity is found by than its title: a file's name, a commit's hash."""
+    name = re.split(r"[/:#]", source_id.rstrip("/"))[-1]
+    if len(name) > NAME_MAX_CHARS or name in title or _UUID.fullmatch(name):
+        name = ""
+    return f"{name} {find_parts(f'{title} {name}')}".strip()
+
+
+def spell(text: str, *, is_prefix: bool = False) -> list[Spelling]:
+    """Return how the index may have a word, or words in a row, that somebody looks for."""
+    text = unicodedata.normalize("NFC", text)
+    texts = [text, *(text.translate(letters) for letters in _SPELLED)]
+    pieces = [_split(word) or [word] for word in _WORD.findall(text)]
+    texts.append(" ".join(chain.from_iterable(pieces)) if any(p[1:] for p in pieces) else text)
+    found: list[Spelling] = [(Phrase(each, is_prefix),) for each in dict.fromkeys(texts)]
+    if _DENSE.search(text):
+        found.append(tuple(_spell_runs(text)))
+    elif _HASH.fullmatch(text):
+        found.append((Phrase(text, is_prefix=True, in_names=True),))
+    elif _FILE_NAME.fullmatch(text):
+        found.append((Phrase(text, is_prefix, in_names=True),))
+    return list(dict.fromkeys(found))
+
+
+def loosen(text: str) -> list[Spelling]:
+    """Return what to take for a word that is nowhere: what begins so, or any two of its letters."""
+    text = unicodedata.normalize("NFC", text)
+    if _DENSE.search(text):
+        runs = (match[0] for match in _RUN.finditer(_to_dense(text)) if match["dense"])
+        return [(Phrase(pair),) for pair in dict.fromkeys(chain(*map(_pair, runs)))]
+    last = _WORD.findall(text)[-1:]
+    if not last or len(last[0]) < PREFIX_MIN_CHARS:
+        return []
+    return spell(text, is_prefix=True)
+
+
+def list_forms(text: str) -> list[str]:
+    """Return how a text may have what is looked for, in small letters, also inside a word."""
+    text = unicodedata.normalize("NFC", text)
+    pieces = list(chain.from_iterable(_split(word) or [word] for word in _WORD.findall(text)))
+    forms = [text, *(sign.join(pieces) for sign in ("", "_", "-", " "))] if pieces else [text]
+    if _DENSE.search(text):
+        forms += text.split()
+    forms = [form.lower() for form in forms]
+    forms += [form.replace(out, letter) for form in forms for letter, out in _READ_BACK]
+    return list(dict.fromkeys(forms))
+
+
+def _split_identifiers(plain: bytes) -> Iterator[str]:
+    for word in dict.fromkeys(plain.translate(_SPACES).split()):
+        if not word.islower() and len(word) <= IDENTIFIER_MAX_CHARS:
+            yield from _split(word.decode())
+
+
+def _split(word: str) -> list[str]:
+    """Return the pieces of an identifier, or nothing if it is a word like others."""
+    if not (word.isascii() and _INNER_CAPITAL.search(word.encode().translate(_SHAPES))):
+        return []
+    pieces = _PIECE.findall(word)
+    return pieces if len(pieces) <= PIECES_MAX else []
+
+
+def _spell_out(text: str) -> Iterator[str]:
+    text = unicodedata.normalize("NFC", text)
+    if _LETTER.search(text):
+        for word in dict.fromkeys(_WORD.findall(text)):
+            if _LETTER.search(word):
+                spelled = (word.translate(letters) for letters in _SPELLED)
+                yield from dict.fromkeys(each for each in spelled if each != word)
+    if _DENSE.search(text):
+        last: dict[str, None] = {}
+        for match in _RUN.finditer(_to_dense(text)):
+            run = match[0]
+            if match["dense"]:
+                yield from map("".join, pairwise(run))
+                last[run[-1]] = None
+            else:
+                yield run
+        # A letter alone is looked for as the beginning of two, so the last of each run is missing.
+        yield from last
+
+
+def _to_dense(text: str) -> str:
+    text = unicodedata.normalize("NFKC", text)
+    return text.translate(_MARKS) if _MARK.search(text) else text
+
+
+def _pair(run: str) -> list[str]:
+    return list(map("".join, pairwise(run))) or [run]
+
+
+def _spell_runs(text: str) -> Iterator[Phrase]:
+    for chunk in _to_dense(text).split():
+        matches = list(_RUN.finditer(chunk))
+        if not matches:
+            yield Phrase(chunk)
+            continue
+        words = chain.from_iterable(_pair(m[0]) if m["dense"] else [m[0]] for m in matches)
+        last = matches[-1]
+        yield Phrase(" ".join(words), is_prefix=bool(last["dense"]) and len(last[0]) == 1)
