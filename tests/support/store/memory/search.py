@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tests.support.store.memory.browse import fits
 from tests.support.store.memory.state import State
+from weft.domain.entities import Entity
 from weft.domain.reading.search import SNIPPET_MAX_CHARS
 from weft.local.store.browse import EntityFilter, Scope
 from weft.local.store.search import (
@@ -15,6 +16,15 @@ from weft.local.store.search import (
     SearchStore,
     ShownEntity,
     Term,
+)
+from weft.local.store.spelling import (
+    Phrase,
+    Spelling,
+    find_names,
+    find_parts,
+    list_forms,
+    loosen,
+    spell,
 )
 
 SNIPPET_WORDS = 48
@@ -36,13 +46,13 @@ class MemorySearch(SearchStore):
         limit: int,
         offset: int = 0,
     ) -> Sequence[Ranked]:
+        within = [each.entity for _, each in self._state.within(Scope(scope.organization_id))]
         found: list[Ranked] = []
-        phrases = [_words(term.text) for term in terms]
+        sought = [_spell(term, within) for term in terms]
         for _, each in self._state.within(scope):
             if not fits(each, wanted):
                 continue
-            title, text = _words(each.entity.title), _words(each.entity.text)
-            scores = [TITLE_WEIGHT * _count(p, title) + _count(p, text) for p in phrases]
+            scores = [_score(spellings, each.entity) for spellings in sought]
             counted = zip(scores, terms, strict=True)
             if any(scores) and all(count for count, term in counted if term.is_required):
                 found.append(Ranked(each.number, sum(scores)))
@@ -51,11 +61,11 @@ class MemorySearch(SearchStore):
     async def show(
         self, scope: Scope, terms: Sequence[Term], numbers: Sequence[int]
     ) -> Sequence[ShownEntity]:
-        phrases = [_words(term.text) for term in terms]
+        sought = [spell(term.text, is_prefix=term.is_prefix) for term in terms]
         shown: dict[int, ShownEntity] = {}
         for owner, each in self._state.within(Scope(scope.organization_id)):
             entity = each.entity
-            title, text = _words(entity.title), _words(entity.text)
+            at = _find_place(entity.text, terms)
             shown[each.number] = ShownEntity(
                 no=each.number,
                 source_id=entity.id,
@@ -65,30 +75,68 @@ class MemorySearch(SearchStore):
                 title=entity.title,
                 url=entity.url,
                 updated_at=entity.updated_at,
-                excerpt=_excerpt(entity.text, phrases),
+                excerpt=_cut_excerpt(entity.text, at or 0),
                 head=entity.text[:HEAD_MAX_CHARS],
                 chars=len(entity.text),
-                has_none=not any(_count(phrase, text) for phrase in phrases),
-                has_all=all(_count(p, title) or _count(p, text) for p in phrases),
+                has_none=at is None,
+                has_all=all(_score(spellings, entity) for spellings in sought),
             )
         return [shown[no] for no in numbers if no in shown]
 
 
+def _spell(term: Term, entities: Sequence[Entity]) -> list[Spelling]:
+    spellings = spell(term.text, is_prefix=term.is_prefix)
+    if term.is_required or any(_score(spellings, each) for each in entities):
+        return spellings
+    return loosen(term.text)
+
+
+def _score(spellings: Sequence[Spelling], entity: Entity) -> int:
+    names = [_words(entity.title), _words(find_names(entity.id, entity.title))]
+    texts = [_words(entity.text), _words(find_parts(entity.text))]
+    total = 0
+    for phrases in spellings:
+        counts = [
+            sum(
+                _count(phrase, words) * weight
+                for weight, columns in ((TITLE_WEIGHT, names), (not phrase.in_names, texts))
+                for words in columns
+            )
+            for phrase in phrases
+        ]
+        total += sum(counts) if all(counts) else 0
+    return total
+
+
 def _words(text: str) -> list[str]:
     plain = unicodedata.normalize("NFKD", text).casefold().replace("\0", "")
-    return re.findall(r"\w+", "".join(char for char in plain if not unicodedata.combining(char)))
+    return re.findall(
+        r"[^\W_]+", "".join(char for char in plain if not unicodedata.combining(char))
+    )
 
 
-def _count(phrase: list[str], words: list[str]) -> int:
-    places = range(len(words) - len(phrase) + 1) if phrase else ()
-    return sum(words[place : place + len(phrase)] == phrase for place in places)
+def _count(phrase: Phrase, words: list[str]) -> int:
+    *first, last = _words(phrase.text) or [""]
+    pairs = zip(words, words[len(first) :], strict=False)
+    return sum(
+        bool(last)
+        and (word.startswith(last) if phrase.is_prefix else word == last)
+        and words[place : place + len(first)] == first
+        for place, (_, word) in enumerate(pairs)
+    )
 
 
-def _excerpt(text: str, phrases: list[list[str]]) -> Excerpt:
+def _find_place(text: str, terms: Sequence[Term]) -> int | None:
+    # One letter for each, so that places stay.
+    plain = "".join(unicodedata.normalize("NFD", letter)[0].lower()[:1] or " " for letter in text)
+    forms = [form for term in terms for form in (*_words(term.text), *list_forms(term.text))]
+    return min((at for form in forms if (at := plain.find(form)) >= 0), default=None)
+
+
+def _cut_excerpt(text: str, at: int) -> Excerpt:
     words = list(re.finditer(r"\S+", text))
-    wanted = {phrase[0] for phrase in phrases if phrase}
-    first = next((n for n, word in enumerate(words) if wanted & {*_words(word[0])}), 0)
+    first = next((n for n, word in enumerate(words) if word.end() > at), 0)
     begin = words[max(0, first - SNIPPET_WORDS // 2)].start() if words else 0
-    begin = max(begin, words[first].start() - SNIPPET_MAX_CHARS // 4) if words else 0
+    begin = max(begin, at - SNIPPET_MAX_CHARS // 4)
     end = words[min(len(words), first + SNIPPET_WORDS // 2) - 1].end() if words else 0
     return Excerpt(text[begin : min(end, begin + SNIPPET_MAX_CHARS)], begin)

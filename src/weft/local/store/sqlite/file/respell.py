@@ -15,10 +15,9 @@ TOLD_FROM: Final = 20_000
 
 def empty_index(db: Session) -> None:
     """Empty the index that a migration drops, in the transaction that is open."""
-    for table in ("entity_fts_data", "entity_fts_docsize"):
-        part = f"DELETE FROM {table} WHERE id IN (SELECT id FROM {table} LIMIT {NUMBERS_A_STEP})"
-        while db.execute(f"SELECT EXISTS (SELECT 1 FROM {table})").get:
-            db.execute(part)
+    for step in ("index_empty_words", "index_empty_sizes"):
+        while list(db.execute(queries()[step], (NUMBERS_A_STEP,))):
+            pass
 
 
 def respell(db: Session) -> None:

@@ -76,6 +76,14 @@ DELETE FROM entity_body WHERE no IN (SELECT value FROM carray(:nos));
 INSERT INTO entity_fts (rowid, title, text, names, parts)
 SELECT no, title, text, names, parts FROM entity_body WHERE no BETWEEN ? AND ?;
 
+-- name: index_empty_words
+-- A part of the index, before all of it is dropped.
+DELETE FROM entity_fts_data WHERE id IN (SELECT id FROM entity_fts_data LIMIT ?) RETURNING 1;
+
+-- name: index_empty_sizes
+-- And of the lengths of texts that it keeps.
+DELETE FROM entity_fts_docsize WHERE id IN (SELECT id FROM entity_fts_docsize LIMIT ?) RETURNING 1;
+
 -- name: index_delete
 -- An external-content index needs the old text to take a row out: call it before the body changes.
 INSERT INTO entity_fts (entity_fts, rowid, title, text, names, parts)
