@@ -105,13 +105,16 @@ def _no_entity() -> NotFound:
 
 
 def parse_terms(query: str) -> list[Term]:
-    """Split the query into its words and "quoted phrases", each once, up to a number of words.
+    """Split the query into words, beginnings* and "quoted phrases", up to a number of words.
 
     A search takes time by the number of words, also of those in a phrase.
     """
     if len(query) > QUERY_MAX_CHARS:
         raise InvalidInput(f"query is longer than {QUERY_MAX_CHARS} characters.", field="query")
-    parts = (Term(phrase or word, bool(phrase)) for phrase, word in _TERM.findall(query))
+    parts = (
+        Term(phrase or word.rstrip("*"), bool(phrase), is_prefix=word.endswith("*"))
+        for phrase, word in _TERM.findall(query)
+    )
     terms = [part for part in parts if any(char.isalnum() for char in part.text)]
     if not terms:
         raise InvalidInput("query has no word to look for.", field="query")

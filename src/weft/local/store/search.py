@@ -82,7 +82,9 @@ class SearchStore(Protocol):
         """Find entities by the words of title and text, best first, whatever ``wanted.order``.
 
         They have all terms that are required, or else any; rare ones count for more, and "the" and
-        its like do not, nor do case, accents and punctuation. Among very many entities, those that
+        its like do not, nor do case, accents and punctuation. Names of files, and of other things
+        in a source, are found as titles are. A word is found in other spellings, too, and one that
+        is nowhere as the beginning of others: see `spelling`. Among very many entities, those that
         have frequent words alone may be left out. Ask for one more than a page shows.
         """
         ...

@@ -7,7 +7,7 @@ texts have none. What is looked for is spelled in the same ways.
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, pairwise
 from typing import Final
@@ -17,7 +17,8 @@ PIECES_MAX: Final = 8
 """What falls into more pieces is no name that somebody gave, but encoded data."""
 
 NAME_MAX_CHARS: Final = 100
-PREFIX_MIN_CHARS: Final = 3
+PREFIX_MIN_CHARS: Final = 2
+"""Fewer letters begin too many words."""
 
 _LOWER: Final = b"abcdefghijklmnopqrstuvwxyz0123456789"
 _UPPER: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -29,20 +30,31 @@ _SPACES: Final = bytes(byte if byte in _LOWER + _UPPER else ord(" ") for byte in
 _INNER_CAPITAL: Final = re.compile(rb"A(?:(?<=aA)|Aa)")
 _PIECE: Final = re.compile(r"[A-Z]+(?![a-z])[0-9]*|[A-Z]?[a-z0-9]+")
 
-# Letters that are no other letter with a mark. The index already takes marks off.
-_FOLDED: Final = {"ẞß": "ss", "Ææ": "ae", "Œœ": "oe", "Øø": "o", "Łł": "l", "ĐđÐð": "d"} | {
-    "Þþ": "th",
-    "ı": "i",
-}
-_WRITTEN_OUT: Final = {"Ää": "ae", "Öö": "oe", "Üü": "ue", "Øø": "oe", "Åå": "aa"}
+# Latin letters that are no other letter with a mark, as the index takes their marks off; and marks
+# of other scripts that many leave out.
+_FOLDED: Final = (
+    "ẞß:ss Ææ:ae Œœ:oe Øø:o Łł:l ĐđÐð:d Þþ:th ı:i"
+    " Άά:α Έέ:ε Ήή:η ΊίΪϊΐ:ι Όό:ο ΎύΫϋΰ:υ Ώώ:ω Ёё:е أإآ:ا"
+)
+_WRITTEN_OUT: Final = f"{_FOLDED} Ää:ae Öö:oe Üü:ue Øø:oe Åå:aa"
 
 
-def _map_letters(spelled: dict[str, str]) -> dict[int, str]:
-    return {ord(letter): out for letters, out in spelled.items() for letter in letters}
+def _pairs_of(spelled: str) -> Iterator[tuple[str, str]]:
+    for each in spelled.split():
+        letters, _, out = each.partition(":")
+        yield from ((letter, out) for letter in letters)
 
 
-_SPELLED: Final = (_map_letters(_FOLDED), _map_letters(_FOLDED | _WRITTEN_OUT))
-_READ_BACK: Final = [(letters[-1], out) for letters, out in (_FOLDED | _WRITTEN_OUT).items()]
+def _map_letters(spelled: str) -> dict[int, str]:
+    return {ord(letter): out for letter, out in _pairs_of(spelled)}
+
+
+_SPELLED: Final = (_map_letters(_FOLDED), _map_letters(_WRITTEN_OUT))
+_READ_BACK: Final = [pair for pair in _pairs_of(_WRITTEN_OUT) if pair[0].islower()]
+_WITHOUT_MARKS: Final = {
+    number: unicodedata.normalize("NFD", chr(number))[0]
+    for number in (*range(0xC0, 0x250), *range(0x1E00, 0x1F00))
+} | {number: letter for number, letter in _SPELLED[0].items() if len(letter) == 1}
 _LETTER: Final = re.compile("[" + "".join(map(chr, _SPELLED[1])) + "]")
 _WORD: Final = re.compile(r"[^\W_]+")
 
@@ -105,6 +117,7 @@ def find_names(source_id: str, title: str) -> str:
 def spell(text: str, *, is_prefix: bool = False) -> list[Spelling]:
     """Return how the index may have a word, or words in a row, that somebody looks for."""
     text = unicodedata.normalize("NFC", text)
+    is_prefix = is_prefix and _is_beginning(text)
     texts = [text, *(text.translate(letters) for letters in _SPELLED)]
     pieces = [_split(word) or [word] for word in _WORD.findall(text)]
     texts.append(" ".join(chain.from_iterable(pieces)) if any(p[1:] for p in pieces) else text)
@@ -122,15 +135,34 @@ def loosen(text: str) -> list[Spelling]:
     """Return what to take for a word that is nowhere: what begins so, or any two of its letters."""
     text = unicodedata.normalize("NFC", text)
     if _DENSE.search(text):
-        runs = (match[0] for match in _RUN.finditer(_to_dense(text)) if match["dense"])
-        return [(Phrase(pair),) for pair in dict.fromkeys(chain(*map(_pair, runs)))]
-    last = _WORD.findall(text)[-1:]
-    if not last or len(last[0]) < PREFIX_MIN_CHARS:
-        return []
-    return spell(text, is_prefix=True)
+        return [(Phrase(pair),) for pair in _list_pairs(_to_dense(text))]
+    return spell(text, is_prefix=True) if _is_beginning(text) else []
 
 
-def list_forms(text: str) -> list[str]:
+def _is_beginning(text: str) -> bool:
+    return len(text) >= PREFIX_MIN_CHARS and text[-PREFIX_MIN_CHARS:].isalnum()
+
+
+def find_form(text: str, terms: Sequence[str]) -> int | None:
+    """Return the first place in a text that has one of the terms in any form, or a part of it."""
+    versions = [text.replace("İ", "I").lower()]
+    if not text.isascii():
+        versions += [
+            versions[0].translate(_WITHOUT_MARKS),
+            unicodedata.normalize("NFKC", versions[0]),
+        ]
+    # If one letter became two, places are not those of the text.
+    versions = [version for version in versions if len(version) == len(text)]
+    whole = [form for term in terms for form in _list_forms(term)]
+    parts = [pair for term in terms if _DENSE.search(term) for pair in _list_pairs(term)]
+    for forms in (whole, parts):
+        places = (version.find(form) for version in versions for form in forms)
+        if found := [place for place in places if place >= 0]:
+            return min(found)
+    return None
+
+
+def _list_forms(text: str) -> list[str]:
     """Return how a text may have what is looked for, in small letters, also inside a word."""
     text = unicodedata.normalize("NFC", text)
     pieces = list(chain.from_iterable(_split(word) or [word] for word in _WORD.findall(text)))
@@ -179,6 +211,11 @@ def _spell_out(text: str) -> Iterator[str]:
 def _to_dense(text: str) -> str:
     text = unicodedata.normalize("NFKC", text)
     return text.translate(_MARKS) if _MARK.search(text) else text
+
+
+def _list_pairs(text: str) -> list[str]:
+    runs = (match[0] for match in _RUN.finditer(text) if match["dense"])
+    return list(dict.fromkeys(chain.from_iterable(map(_pair, runs))))
 
 
 def _pair(run: str) -> list[str]:

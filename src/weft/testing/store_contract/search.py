@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -100,6 +101,68 @@ class TextSearchContract:
         await list_all(store, await make_connection(store), make_entity("a", "Crème BRÛLÉE"))
         for term in ("creme", "CRÈME", "brulee"):
             assert await find_titles(store, term) == ["a"]
+
+    @pytest.mark.anyio
+    @pytest.mark.parametrize(
+        ("text", "term"),
+        [
+            ("class HTTPConnectionPoolManager:", "HTTPConnectionPool"),
+            ("getUserProfile(id)", "get_user_profile"),
+            ("get_user_profile(id)", "getUserProfile"),
+            ("Straße", "strasse"),
+            ("Muenchen", "München"),
+            ("東京都の天気予報", "天気"),
+            ("東京都の天気予報", "報"),
+            ("데이터베이스를", "데이터베이스"),
+            ("เดินทางไปประเทศไทย", "ประเทศ"),
+        ],
+    )
+    async def test_word_is_found_in_another_spelling_and_inside_of_others(
+        self, store: Store, text: str, term: str
+    ) -> None:
+        made = await make_connection(store)
+        text = f"{'other ' * 200}{text}{' other' * 200}"
+        await list_all(store, made, make_entity("a", text), make_entity("b", "other"))
+        for is_required in (False, True):
+            [hit] = await find(store, Term(term, is_required))
+            assert (hit.title, hit.has_all, hit.has_none) == ("a", True, False)
+            assert text.split("other")[200].strip() in hit.excerpt.text
+
+    @pytest.mark.anyio
+    async def test_parts_of_an_identifier_are_words(self, store: Store) -> None:
+        made = await make_connection(store)
+        code = make_entity("code", "class HTTPConnectionPool:")
+        await list_all(store, made, code, make_entity("prose", "a connection for each pool"))
+        assert sorted(await find_titles(store, "connection", "pool")) == ["code", "prose"]
+        assert await find_titles(store, "connection pool") == ["code"]
+
+    @pytest.mark.anyio
+    async def test_word_that_is_nowhere_is_taken_as_a_beginning(self, store: Store) -> None:
+        made = await make_connection(store)
+        await list_all(
+            store, made, make_entity("a", "Datenbankverbindung"), make_entity("b", "Datentyp")
+        )
+        [hit] = await find(store, "datenbank")
+        assert (hit.title, hit.has_all) == ("a", False)
+        assert await find_titles(store, Term("datenbank", is_required=True)) == []
+        assert sorted(await find_titles(store, Term("daten", is_prefix=True))) == ["a", "b"]
+        await list_all(store, await make_connection(store), make_entity("c", "eine Datenbank"))
+        assert await find_titles(store, "datenbank") == ["c"]
+
+    @pytest.mark.anyio
+    async def test_file_is_found_by_its_name_and_a_commit_by_its_hash(self, store: Store) -> None:
+        made = await make_connection(store)
+        mention = "README.md " * 20
+        await list_all(
+            store,
+            made,
+            replace(make_entity("file:docs/README.md", "how to begin"), title="Begin here"),
+            replace(make_entity("commit:3fa9c2107bde", "as README.md says"), title="Mend it"),
+            make_entity("talk", f"{mention} and 3fa9c2107"),
+            *(make_entity(f"filler{n}", "nothing of interest") for n in range(6)),
+        )
+        assert (await find_titles(store, "README.md"))[0] == "Begin here"
+        assert (await find_titles(store, "3fa9c21"))[0] == "Mend it"
 
     @pytest.mark.anyio
     async def test_search_stays_in_its_collection_connection_and_type(self, store: Store) -> None:

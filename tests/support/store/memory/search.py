@@ -20,9 +20,9 @@ from weft.local.store.search import (
 from weft.local.store.spelling import (
     Phrase,
     Spelling,
+    find_form,
     find_names,
     find_parts,
-    list_forms,
     loosen,
     spell,
 )
@@ -65,7 +65,9 @@ class MemorySearch(SearchStore):
         shown: dict[int, ShownEntity] = {}
         for owner, each in self._state.within(Scope(scope.organization_id)):
             entity = each.entity
-            at = _find_place(entity.text, terms)
+            at = find_form(
+                entity.text, [form for term in terms for form in (term.text, *_words(term.text))]
+            )
             shown[each.number] = ShownEntity(
                 no=each.number,
                 source_id=entity.id,
@@ -124,13 +126,6 @@ def _count(phrase: Phrase, words: list[str]) -> int:
         and words[place : place + len(first)] == first
         for place, (_, word) in enumerate(pairs)
     )
-
-
-def _find_place(text: str, terms: Sequence[Term]) -> int | None:
-    # One letter for each, so that places stay.
-    plain = "".join(unicodedata.normalize("NFD", letter)[0].lower()[:1] or " " for letter in text)
-    forms = [form for term in terms for form in (*_words(term.text), *list_forms(term.text))]
-    return min((at for form in forms if (at := plain.find(form)) >= 0), default=None)
 
 
 def _cut_excerpt(text: str, at: int) -> Excerpt:

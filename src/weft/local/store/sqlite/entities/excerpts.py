@@ -11,7 +11,7 @@ import apsw
 
 from weft.domain.reading.search import SNIPPET_MAX_CHARS
 from weft.local.store.search import Excerpt
-from weft.local.store.spelling import list_forms
+from weft.local.store.spelling import find_form
 from weft.local.store.sqlite.file.matches import EXCERPT_WORDS
 from weft.local.store.sqlite.file.session import Session
 
@@ -47,11 +47,7 @@ def cut_excerpt(tokenize: Tokenizer, text: str, places: str | None) -> Excerpt:
 
 def find_places(tokenize: Tokenizer, text: str, terms: Iterable[str]) -> str | None:
     """Return what `match_places` says of matches, for terms that the text has inside of words."""
-    lowered = text.lower()
-    if len(lowered) != len(text):
-        lowered = text
-    found = (lowered.find(form) for term in terms for form in list_forms(_stem(tokenize, term)))
-    first = min((at for at in found if at >= 0), default=None)
+    first = find_form(text, [_stem(tokenize, term) for term in terms])
     if first is None:
         return None
     place = sum(len(words) for *_, words in _read_words(tokenize, text[: first + 1])) - 1
