@@ -166,7 +166,8 @@ def _list_forms(text: str) -> list[str]:
     """Return how a text may have what is looked for, in small letters, also inside a word."""
     text = unicodedata.normalize("NFC", text)
     pieces = list(chain.from_iterable(_split(word) or [word] for word in _WORD.findall(text)))
-    forms = [text, *(sign.join(pieces) for sign in ("", "_", "-", " "))] if pieces else [text]
+    forms = [text, *(text.translate(letters) for letters in _SPELLED)]
+    forms += [sign.join(pieces) for sign in ("", "_", "-", " ") if pieces]
     if _DENSE.search(text):
         forms += text.split()
     forms = [form.lower() for form in forms]

@@ -93,20 +93,18 @@ def _spell(term: Term, entities: Sequence[Entity]) -> list[Spelling]:
     return loosen(term.text)
 
 
-def _score(spellings: Sequence[Spelling], entity: Entity) -> int:
+def _score(spellings: Sequence[Spelling], entity: Entity) -> float:
     names = [_words(entity.title), _words(find_names(entity.id, entity.title))]
     texts = [_words(entity.text), _words(find_parts(entity.text))]
-    total = 0
+    total = 0.0
     for phrases in spellings:
         counts = [
-            sum(
-                _count(phrase, words) * weight
-                for weight, columns in ((TITLE_WEIGHT, names), (not phrase.in_names, texts))
-                for words in columns
-            )
+            TITLE_WEIGHT * sum(_count(phrase, words) for words in names)
+            + sum(_count(phrase, words) for words in texts if not phrase.in_names)
             for phrase in phrases
         ]
-        total += sum(counts) if all(counts) else 0
+        # The more often it is there, the less each one counts.
+        total += sum(count / (count + 1) for count in counts) if all(counts) else 0
     return total
 
 
