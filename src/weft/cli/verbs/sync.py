@@ -1,6 +1,7 @@
 """`weft sync`: run the sync of a connection, or of all in a collection, and watch."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
@@ -9,13 +10,14 @@ from weft.backend.collection_runs import run_collection
 from weft.cli.terminal.completion import complete_collection, complete_connection
 from weft.cli.terminal.confirm import confirm
 from weft.cli.terminal.context import App, emit, json_option, pass_app, say, show
+from weft.cli.terminal.embedding import find_trouble, wait_for_collection, wait_for_connection
 from weft.cli.terminal.follow import EXIT_CANCELLED, conclude, exit_code, follow, summary
 from weft.cli.terminal.groups import Verb
 from weft.cli.terminal.hints import with_verbs
 from weft.cli.terminal.text import count, plain
 from weft.domain.collections import CollectionRun
 from weft.domain.connections import agree_to_deletions
-from weft.domain.jobs import RUN_DEFAULTS, Job, RunOptions
+from weft.domain.jobs import RUN_DEFAULTS, Job, JobStatus, RunOptions
 from weft.errors import Conflict
 
 NAMES_SHOWN = 10
@@ -53,20 +55,23 @@ def sync(
 
     NAME is a connection's name, its id, or the beginning of its id. Ctrl-C asks the sync to
     cancel; what it has stored stays. A sync that is queued or running already is followed, and
-    Ctrl-C then only stops following it, as it does with --collection. Exit codes: 0 completed,
-    1 failed or not started, 130 cancelled or not followed.
+    Ctrl-C then only stops following it, as it does with --collection. At the end it waits until
+    what was stored is embedded, to be found by meaning; Ctrl-C leaves that to the next process.
+    Exit codes: 0 completed, 1 failed or not started, 130 cancelled or not followed.
     """
     if collection is not None:
         if name is not None or apply_deletions:
             raise click.UsageError("--collection goes with neither NAME nor --apply-deletions.")
-        run = app.run(_run_all, collection, full, not no_wait, run_jobs=not no_wait)
+        trouble = find_trouble(app)
+        run = app.run(_run_all, collection, full, not no_wait, trouble, run_jobs=not no_wait)
         _conclude_all(app, *run, waited=not no_wait)
         return
     if name is None:
         raise click.UsageError("Give the NAME of a connection, or --collection for all of one.")
     agreed = _confirm_deletions(app, name, yes) if apply_deletions else 0
     options = RunOptions(force_full_sync=full, agreed_deletions=agreed)
-    job = app.run(_run, name, options, not no_wait, run_jobs=not no_wait)
+    trouble = find_trouble(app)
+    job = app.run(_run, name, options, not no_wait, trouble, run_jobs=not no_wait)
     if not no_wait:
         conclude(app, job)
     show(app, job, f"Job {job.id} is {job.status}.", note=QUEUED_NOTE)
@@ -90,7 +95,7 @@ def _confirm_deletions(app: App, name: str, yes: bool) -> int:
     return agreed
 
 
-async def _run(backend: Backend, name: str, options: RunOptions, waits: bool) -> Job:
+async def _run(backend: Backend, name: str, options: RunOptions, waits: bool, trouble: Path) -> Job:
     connection = await backend.connections.get(name)
     started = True
     try:
@@ -103,11 +108,15 @@ async def _run(backend: Backend, name: str, options: RunOptions, waits: bool) ->
         say(f"A sync of '{connection.name}' is {job.status} already; following it.")
     if not waits:
         return job
-    return await follow(backend, job, name=connection.name, cancels=started)
+    last = await follow(backend, job, name=connection.name, cancels=started)
+
+    if last.status is JobStatus.COMPLETED:
+        await wait_for_connection(backend, connection.id, trouble)
+    return last
 
 
 async def _run_all(
-    backend: Backend, collection: str, full: bool, waits: bool
+    backend: Backend, collection: str, full: bool, waits: bool, trouble: Path
 ) -> tuple[CollectionRun, Sequence[Job]]:
     """Start all syncs of a collection, and follow one after the other; they run side by side."""
     started = await run_collection(backend, collection, RunOptions(force_full_sync=full))
@@ -118,7 +127,9 @@ async def _run_all(
         last = await follow(backend, job, name=job.connection_name or "", cancels=False)
         jobs[place] = last.model_copy(update={"connection_name": job.connection_name})
         if exit_code(last) == EXIT_CANCELLED and not last.status.is_terminal:
-            break  # The person has stopped following.
+            return started, jobs  # The person has stopped following.
+
+    await wait_for_collection(backend, started.readable_collection_id, trouble)
     return started, jobs
 
 

@@ -5,19 +5,21 @@ import os
 import signal
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import anyio
 import pytest
 
 from tests.support.cli import FakeConnections, FakeJobs, make_connection, make_failed_job, make_job
 from tests.support.terminal import Terminal
-from weft.cli.terminal import follow
+from weft.cli.terminal import embedding, follow
 from weft.domain.attention import DeletionHold
 from weft.domain.base import Page
-from weft.domain.connections import Connection
+from weft.domain.connections import Connection, EntitySummary
 from weft.domain.jobs import Job, JobStatus
 from weft.errors import RateLimited, SourceUnavailable
+from weft.local.from_settings import embedder_trouble
+from weft.settings import Settings
 
 RUNNING = make_job(JobStatus.RUNNING, entities_inserted=5, entities_total=10)
 DONE = make_job(JobStatus.COMPLETED, entities_inserted=10, duration_seconds=2.0)
@@ -67,6 +69,51 @@ class LimitedConnections(FakeConnections):
 
     async def get(self, connection: str) -> Connection:
         raise RateLimited("Used up.")
+
+
+class EmbeddingConnections(FakeConnections):
+    """Have so many entities that are not embedded at each look, of ten; or press Ctrl-C."""
+
+    waiting: ClassVar[list[int | None]] = []
+
+    async def get(self, connection: str) -> Connection:
+        found = await super().get(connection)
+        count = self.waiting.pop(0) if len(self.waiting) > 1 else self.waiting[0]
+        if count is None:
+            self.waiting[0] = count = 4
+            os.kill(os.getpid(), signal.SIGINT)
+        told = EntitySummary(total_entities=10, not_embedded=count)
+        return found.model_copy(update={"entities": told})
+
+
+@pytest.mark.parametrize(
+    ("waiting", "trouble", "said"),
+    [
+        ([0, 10, 7, 0], None, ""),
+        ([0, 10, None], None, "6 of 10 entities are embedded"),
+        ([0, 10], "The disk is full.", "For now it stands still: The disk is full."),
+    ],
+    ids=["done", "interrupted", "stuck"],
+)
+def test_sync_waits_at_its_end_until_all_is_embedded(
+    terminal: Terminal,
+    monkeypatch: pytest.MonkeyPatch,
+    waiting: list[int | None],
+    trouble: str | None,
+    said: str,
+) -> None:
+    monkeypatch.setattr(embedding, "LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(EmbeddingConnections, "waiting", waiting)
+    if trouble:
+        embedder_trouble(Settings(home=terminal.home)).write_text(trouble)
+    terminal.backend.script = [DONE]
+    terminal.backend.needs_open_process = True
+    terminal.backend.connections = EmbeddingConnections(terminal.backend)
+    result = terminal.run("sync", "con-1")
+    assert result.exit_code == 0
+    assert said in result.stderr
+    assert bool(said) == ("are embedded" in result.stderr)
+    assert len(waiting) == 1, "it waited for no less"
 
 
 @pytest.mark.parametrize("script", [[], [RUNNING, make_failed_job()]])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -10,6 +11,7 @@ from weft.backend import Backend, open_collection
 from weft.cli.terminal.completion import complete_collection, complete_connection, complete_source
 from weft.cli.terminal.context import App, emit, json_option, pass_app, say, show
 from weft.cli.terminal.credentials import credentials_for
+from weft.cli.terminal.embedding import find_trouble, wait_for_connection
 from weft.cli.terminal.follow import conclude, exit_code, follow
 from weft.cli.terminal.groups import Verb
 from weft.cli.terminal.text import plain
@@ -32,7 +34,7 @@ from weft.domain.connections import (
     NewConnection,
 )
 from weft.domain.cron_notes import surprises_of
-from weft.domain.jobs import Job
+from weft.domain.jobs import Job, JobStatus
 from weft.domain.schedules import ScheduleSpec
 from weft.domain.sources import SourceInfo
 from weft.errors import Conflict, InvalidInput, NotFound
@@ -107,7 +109,9 @@ def create_connection(app: App, source: str, **given: Any) -> None:
         ),
         **plain_fields(given),
     )
-    connection, job = app.run(_create, new, readable_id is None, given, run_jobs=True)
+    connection, job = app.run(
+        _create, new, readable_id is None, given, find_trouble(app), run_jobs=True
+    )
     if new.schedule is not None:
         _tell_schedule(app, connection)
     _report(app, connection, job)
@@ -170,7 +174,11 @@ async def _find(backend: Backend, connection: str) -> tuple[Connection, SourceIn
 
 
 async def _create(
-    backend: Backend, new: NewConnection, in_new_collection: bool, given: dict[str, Any]
+    backend: Backend,
+    new: NewConnection,
+    in_new_collection: bool,
+    given: dict[str, Any],
+    trouble: Path,
 ) -> tuple[Connection, Job | None]:
     """Create the connection and follow its first sync; return the job if it was followed."""
     async with AsyncExitStack() as stack:
@@ -195,6 +203,8 @@ async def _create(
         return connection, None
     say(f"Created '{plain(connection.name)}'; first sync:")
     ended = await follow(backend, job, name=connection.name, cancels=True)
+    if ended.status is JobStatus.COMPLETED:
+        await wait_for_connection(backend, connection.id, trouble)
     # Read it again, so that what is printed counts what the first sync stored.
     found = await backend.connections.get(connection.id)
     return found.model_copy(update={"preview": preview}), ended
