@@ -19,6 +19,7 @@ from weft.cli.terminal.files import find_target, replacing
 from weft.cli.terminal.groups import Verb
 from weft.cli.terminal.text import count, plain
 from weft.cli.verbs.bundle import build_parts, write_bundle
+from weft.cli.verbs.doctor_embedding import describe_waiting
 from weft.domain.reading.ways import ENDPOINT
 from weft.errors import InvalidInput, WeftError
 from weft.local.from_settings import KEYS_FOLDER_NAME, tell_exposed_state
@@ -149,6 +150,8 @@ def examine_meaning(
                 f"What {model} embedded is embedded anew by {tried[way].model}; until then it is "
                 "found by words."
             )
+    if waiting := describe_waiting(settings, ways):
+        report.meaning["the others"] = waiting
     if settings.embeddings_url is not None and ENDPOINT not in report.meaning:
         report.notes.append(
             "WEFT_EMBEDDINGS_URL is set, and no collection is embedded by it: `weft collections "

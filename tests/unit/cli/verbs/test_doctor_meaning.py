@@ -36,9 +36,10 @@ def way(name: str, model: str | None) -> dict[str, Any]:
 
 def test_each_way_is_told_with_its_model_and_how_far_it_is(tmp_path: Path) -> None:
     tried = {PACKAGED: Trial("english-1")}
-    report = find(Settings(home=tmp_path), tried, way(PACKAGED, "english-1"))
+    report = find(Settings(home=tmp_path, embeddings=True), tried, way(PACKAGED, "english-1"))
     assert report.meaning == {
-        PACKAGED: "2 collections, 1,200 of 3,000 entities embedded by english-1"
+        PACKAGED: "2 collections, 1,200 of 3,000 entities embedded by english-1",
+        "the others": "embedded while a Weft process is open: an agent's server, or a `weft sync`",
     }
     assert not report.problems
     assert not report.notes
