@@ -13,7 +13,7 @@ from weft.wire.upstream import Id, Moment, Upstream, one_of, read, read_list
 
 
 class CollectionAnswer(Answer):
-    """A collection. Its content is found by full text: there are no vectors."""
+    """A collection. Ways to embed take the place of Airweave's one model for all."""
 
     id: UUID
     organization_id: OrganizationUuid
