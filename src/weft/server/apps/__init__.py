@@ -25,10 +25,12 @@ _SCRIPTS: Final = (
     "remedies.js",
     "transport.js",
     "elements.js",
+    "highlights.js",
     "links.js",
     "rows.js",
     "dashboard.js",
     "summary.js",
+    "search.js",
     "begin.js",
 )
 

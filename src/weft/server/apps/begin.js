@@ -8,6 +8,7 @@ function begin(tools) {
   stopped = false;
   $("login").hidden = true;
   $("refresh").hidden = false;
+  offerSearch();
   $("legend").replaceChildren(...legend());
 }
 
@@ -17,7 +18,8 @@ function logOut(reason) {
   for (const { row } of states.values()) row.element.remove();
   states.clear();
   loaded = false;
-  $("board").hidden = $("refresh").hidden = $("leave").hidden = true;
+  stopSearch();
+  $("search").hidden = $("board").hidden = $("refresh").hidden = $("leave").hidden = true;
   say($("summary"), "");
   $("login").hidden = false;
   notice(reason);

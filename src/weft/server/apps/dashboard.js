@@ -353,7 +353,7 @@ function draw(id) {
 }
 
 function drawAll() {
-  $("board").hidden = !loaded;
+  $("board").hidden = !loaded || isSearching();
   for (const state of states.values()) state.row.update(state);
   $("more").hidden = !nextCursor;
   $("all").hidden = !isFiltered();
