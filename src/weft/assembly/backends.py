@@ -3,7 +3,7 @@
 import logging
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -29,7 +29,6 @@ from weft.local.from_settings import (
     parse_mapped_secrets,
     private_paths,
 )
-from weft.local.jobs.embedder import Embedder, EmbedderKeeper
 from weft.local.jobs.housekeeping import keep_house, watch_files, watch_for_changes
 from weft.local.jobs.runner import EmbeddedRunner
 from weft.local.jobs.scheduler import run_scheduler
@@ -52,6 +51,7 @@ if TYPE_CHECKING:
 _logger = logging.getLogger(__name__)
 
 PROCESSES_FOLDER_NAME = "processes"
+EMBEDDER_AFTER_SECONDS = 1.0
 
 PagesUrl = Callable[[], Awaitable[str]]
 
@@ -221,14 +221,18 @@ async def open_engine(
 
 
 async def _keep_embedder(settings: Settings, store: Store) -> None:
+    trouble = embedder_trouble(settings)
+    with suppress(OSError):
+        # What another process lacked, this one may have.
+        trouble.unlink(missing_ok=True)
+    # Nothing is there to embed yet, and the first answers must not wait for the import.
+    await anyio.sleep(EMBEDDER_AFTER_SECONDS)
+    from weft.local.jobs.embedder import Embedder, EmbedderKeeper
+
     # Without -P, Python would look for modules in the present folder first, which is anybody's.
     command = (sys.executable, "-P", "-m", "weft.assembly.embedder", "--version", __version__)
-    embedder = Embedder(
-        command,
-        embedder_environment(settings),
-        lock=embedder_lock(settings),
-        trouble=embedder_trouble(settings),
-    )
+    environment, lock = embedder_environment(settings), embedder_lock(settings)
+    embedder = Embedder(command, environment, lock=lock, trouble=trouble)
     await EmbedderKeeper(store, embedder, models_of(settings)).run()
 
 

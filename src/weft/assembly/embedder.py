@@ -69,7 +69,7 @@ def _take_stdout() -> Callable[[str], None]:
 
 async def _embed(caution: "Caution", adopt: bool, tell: Callable[[str], None]) -> int:
     from weft.errors import WeftError
-    from weft.local.embedding.models import SettingsModels
+    from weft.local.embedding.models import SettingsModels, require_numpy
     from weft.local.from_settings import embedder_lock, models_of, open_store
     from weft.local.jobs.embedder import End, Said
     from weft.local.process_liveness import try_to_lock
@@ -84,8 +84,8 @@ async def _embed(caution: "Caution", adopt: bool, tell: Callable[[str], None]) -
             with try_to_lock(embedder_lock(settings)) as is_ours:
                 if not is_ours:
                     return End.BUSY
-                # It imports numpy, which may be missing.
-                from weft.local.jobs.embedding import Embedding
+                require_numpy()
+                from weft.local.jobs.embedding import Embedding  # which imports it
 
                 ways, models = [*models_of(settings)], SettingsModels(settings)
                 async with open_store(settings) as store:
@@ -93,8 +93,6 @@ async def _embed(caution: "Caution", adopt: bool, tell: Callable[[str], None]) -
                     trouble = await embedding.run(adopt=adopt)
         except WeftError as error:
             trouble = str(error)
-        except ModuleNotFoundError as error:
-            trouble = f"Search by meaning needs {error.name}, which is not installed."
         if trouble is not None:
             tell(f"{Said.TROUBLE} {trouble}")
             return End.TROUBLE

@@ -59,7 +59,8 @@ atexit.register(tell)
 SOURCES_AT_START = {"weft.sources", "weft.sources.base", "weft.sources.registry"}
 NOT_AT_START = re.compile(
     r"(weft\.(assembly\.(http|operator|remote)|cli\.demo|document|remote|testing|web\.(gate|rest|run))"
-    r"|httpx|keyring|opentelemetry\.sdk|rich)(\.|$)"
+    r"|weft\.local\.(embedding\.(endpoint|static)|jobs\.embedding)"
+    r"|httpx|keyring|numpy|opentelemetry\.sdk|rich)(\.|$)"
 )
 
 End = Callable[[RawServer], Awaitable[None]]

@@ -33,7 +33,7 @@ class SettingsModels(Models):
         with self._lock:
             if way not in self._encoders:
                 require_way(self._settings, way)
-                _require_numpy()
+                require_numpy()
                 self._encoders[way] = _LOADERS[way](self._settings)
             return self._encoders[way]
 
@@ -82,6 +82,15 @@ def require_way(settings: Settings, way: str) -> None:
         )
 
 
+def require_numpy() -> None:
+    """Raise Unsupported where numpy is missing, which every model needs."""
+    if find_spec("numpy") is None:
+        raise Unsupported(
+            "Search by meaning needs numpy, which is not installed.",
+            hint="Install it: pip install numpy. Search by words works without it.",
+        )
+
+
 def _try(name: Callable[[], str]) -> Trial:
     try:
         return Trial(model=name())
@@ -95,14 +104,6 @@ def _name_of(reranker: Reranker | None) -> str:
 
 def _is_allowed(settings: Settings, way: str) -> bool:
     return way not in _SETTINGS or getattr(settings, _SETTINGS[way]) is not None
-
-
-def _require_numpy() -> None:
-    if find_spec("numpy") is None:
-        raise Unsupported(
-            "Search by meaning needs numpy, which is not installed.",
-            hint="Install it: pip install numpy. Search by words works without it.",
-        )
 
 
 def _load_packaged(_settings: Settings) -> Encoder:

@@ -131,9 +131,6 @@ class EmbedderKeeper:
 
     async def run(self) -> None:
         """Keep it until cancelled; the process ends with this one."""
-        with suppress(OSError):
-            # What somebody else had need not be this process's trouble.
-            self._embedder.trouble.unlink(missing_ok=True)
         while True:
             await anyio.sleep(self._pause())
             try:

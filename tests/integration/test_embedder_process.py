@@ -1,0 +1,55 @@
+"""The process that embeds: what it is given, when it ends, and what it says."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.patience import PATIENCE_SECONDS
+from weft import __version__
+from weft.local.from_settings import embedder_environment, embedder_lock
+from weft.local.jobs.embedder import End
+from weft.local.process_liveness import try_to_lock
+from weft.settings import Settings
+
+START = "import sys; from weft.assembly.embedder import main; sys.exit(main(sys.argv[1:]))"
+WITHOUT_NUMPY = f"import importlib.util as u; u.find_spec = lambda _: None; {START}"
+
+
+def run(home: Path, program: str = START, version: str = __version__) -> tuple[int, str]:
+    """Run it until it ends by itself, and return its exit code and what it said."""
+    command = [sys.executable, "-P", "-c", program, "--version", version]
+    environment = dict(embedder_environment(Settings(home=home)))
+    with subprocess.Popen(
+        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        return process.wait(PATIENCE_SECONDS), process.stdout.read()
+
+
+def test_one_of_another_version_leaves_the_database_alone(tmp_path: Path) -> None:
+    assert run(tmp_path, version="0.0.1") == (End.OTHER_VERSION, "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_second_one_ends(tmp_path: Path) -> None:
+    with try_to_lock(embedder_lock(Settings(home=tmp_path))):
+        assert run(tmp_path) == (End.BUSY, "")
+
+
+def test_one_without_numpy_says_so(tmp_path: Path) -> None:
+    code, said = run(tmp_path, WITHOUT_NUMPY)
+    assert code == End.TROUBLE
+    assert said.startswith("trouble Search by meaning needs numpy, which is not installed.")
+
+
+def test_no_key_or_token_is_given_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(home=tmp_path)
+    for name in ("WEFT_MASTER_KEY", "WEFT_TOKEN", "GITHUB_TOKEN", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "secret")
+    monkeypatch.setenv("WEFT_EMBEDDINGS_URL", "http://localhost:11434/v1")
+    given = embedder_environment(settings)
+    assert "secret" not in given.values()
+    assert given["WEFT_EMBEDDINGS_URL"] == "http://localhost:11434/v1"
+    assert given["WEFT_HOME"] == str(tmp_path)
