@@ -68,7 +68,7 @@ async def test_another_model_embeds_anew_and_is_never_compared_with_the_former(
         assert await bench.store.vectors.measure(SCOPE) == [Coverage(ENDPOINT, f"{MODEL} 64", 3, 3)]
         found, note = await find(bench, former, "appel")
         assert found
-        assert not note
+        assert note == f"Found by meaning with {MODEL} 64, to which the query was sent."
         newer = models_at(site, "newer")
         assert "another model" in (await find(bench, newer, "appel"))[1]
         assert await embed(bench, newer, adopt=True) is None

@@ -5,6 +5,7 @@ from typing import Final, NamedTuple
 
 import anyio.to_thread
 
+from weft.domain.reading.ways import ENDPOINT, PACKAGED
 from weft.errors import WeftError
 from weft.local.embedding.codes import binarize, quantize
 from weft.local.embedding.encoder import Encoder, Models
@@ -62,6 +63,9 @@ async def rank_by_meaning(
         found = await store.vectors.nearest(scope, each.model, vector, wanted, limit=CANDIDATES)
         rankings.append([one for one in found if one.score >= encoder.floor])
         strong.update(one.no for one in found if one.score >= encoder.strong)
+        if each.way != PACKAGED:
+            was_sent = ", to which the query was sent" if each.way == ENDPOINT else ""
+            notes.append(f"Found by meaning with {each.model}{was_sent}.")
     return Meaning(
         rankings, frozenset(strong), " ".join(filter(None, [_tell_coverage(covered), *notes]))
     )

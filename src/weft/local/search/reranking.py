@@ -23,7 +23,7 @@ READ_CHARS: Final = 1_000
 async def rerank(
     store: Store, models: Models, scope: Scope, query: str, joined: Sequence[Ranked]
 ) -> tuple[Sequence[Ranked], str]:
-    """Return the ranking with its first part in another order, and a note if that cannot be had.
+    """Return the ranking with its first part in another order, and a note by what, or why not.
 
     Nobody waits long for a model: the ranking stays as it was, then.
     """
@@ -44,7 +44,10 @@ async def rerank(
         return joined, f"Not reranked: {reranker.model} took more than {RERANK_SECONDS:g} s."
     read = [Ranked(each.no, score) for each, score in zip(shown, scores, strict=True)]
     first, rest = joined[:RERANKED], joined[RERANKED:]
-    return [*mix(spread(first), spread(read), RERANKER_WEIGHT), *_lower(rest)], ""
+    return [
+        *mix(spread(first), spread(read), RERANKER_WEIGHT),
+        *_lower(rest),
+    ], f"Ordered by {reranker.model}."
 
 
 def _lower(rest: Sequence[Ranked]) -> Sequence[Ranked]:

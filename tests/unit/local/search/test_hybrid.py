@@ -175,7 +175,8 @@ async def test_other_ways_are_searched_each_with_its_own_model(store: Store) -> 
     await embed_all(store, ConceptEncoder("remote-1"), "endpoint")
     models = ScriptedModels(**{PACKAGED: ConceptEncoder(), "endpoint": ConceptEncoder("remote-1")})
     hits, note = await find(store, ask("car"), models)
-    assert ({hit.path for hit in hits}, note) == ({"a", "c", "far"}, "")
+    assert {hit.path for hit in hits} == {"a", "c", "far"}
+    assert note == "Found by meaning with remote-1, to which the query was sent."
 
 
 class CountingReranker(Reranker):
@@ -205,7 +206,7 @@ async def test_reranker_orders_the_first_candidates(store: Store) -> None:
     models = ScriptedModels()
     models.reranks = CountingReranker()
     hits, note = await find(store, ask("car"), models)
-    assert (next(hit.path for hit in hits), note) == ("three", "")
+    assert (next(hit.path for hit in hits), note) == ("three", "Ordered by counting.")
 
 
 async def test_slow_or_broken_reranker_leaves_the_order_and_a_note(
