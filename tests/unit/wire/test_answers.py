@@ -26,7 +26,7 @@ from weft.domain.sources import FieldInfo, SourceInfo
 from weft.errors import ErrorCategory
 from weft.sources.registry import SourceRegistry
 from weft.wire.answer import organization_uuid
-from weft.wire.collections import CollectionAnswer
+from weft.wire.collections import CollectionAnswer, read_collection
 from weft.wire.connections import ConnectionAnswer, ConnectionItem
 from weft.wire.jobs import JobAnswer
 from weft.wire.search import hit_answer
@@ -181,6 +181,9 @@ def test_a_collection_says_that_it_has_no_vectors() -> None:
     )
     answer = to_valid_json(CollectionAnswer.of(found), "Collection")
     assert (answer["status"], answer["vector_size"]) == ("NEEDS SOURCE", 0)
+    assert read_collection(answer).embedded_by == "packaged"
+    moved = CollectionAnswer.of(found.model_copy(update={"embedded_by": "endpoint"}))
+    assert read_collection(to_valid_json(moved, "Collection")).embedded_by == "endpoint"
 
 
 def test_a_source_tells_which_fields_are_secret() -> None:

@@ -17,6 +17,7 @@ from tests.support.local.embeddings import (
     vector_of,
 )
 from weft.errors import InvalidInput, RateLimited, SourceMisconfigured, SourceUnavailable, WeftError
+from weft.local.embedding import endpoint
 from weft.local.embedding.endpoint import BATCH_TEXTS, SILENCE_SECONDS, EndpointEncoder
 from weft.local.embedding.prefixes import Prefixes
 from weft.net.client import Clock
@@ -253,6 +254,13 @@ async def test_redirect_to_another_host_takes_neither_texts_nor_key_along() -> N
                 with pytest.raises(SourceUnavailable, match="redirects"):
                     await in_thread(lambda: encoder_for(site, key=SECRET).encode(["abc"]))
     assert not other.requests
+
+
+async def test_passages_do_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(endpoint, "PASSAGES_SECONDS", 0.05)
+    async with serve(lambda _: HttpReply(body=b"{", hang=True)) as site:
+        with pytest.raises(SourceUnavailable, match="did not answer"):
+            await in_thread(lambda: encoder_for(site).encode(["abc"]))
 
 
 async def test_query_does_not_wait_for_an_endpoint_that_hangs_nor_ask_it_again_at_once() -> None:

@@ -20,6 +20,18 @@ async def test_collections_are_made_and_listed(connect: Connect) -> None:
     assert [item["readable_id"] for item in items(listed)] == ["docs", "wiki"]
 
 
+async def test_another_way_to_embed_is_told_and_the_usual_one_is_not(
+    connect: Connect, backend: FakeBackend
+) -> None:
+    usual, _ = await good(connect, "list_collections")
+    assert "embedded" not in usual
+    docs = backend.collections.rows["docs"]
+    backend.collections.rows["docs"] = docs.model_copy(update={"embedded_by": "endpoint"})
+    text, listed = await good(connect, "list_collections")
+    assert "embedded by endpoint" in text
+    assert items(listed)[0]["embedded_by"] == "endpoint"
+
+
 async def test_collection_is_renamed_and_its_id_and_counts_are_told(connect: Connect) -> None:
     text, data = await good(
         connect, "update_collection", readable_collection_id="docs", name="Team wiki"
