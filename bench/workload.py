@@ -80,10 +80,14 @@ def one_percent_later(entities: Sequence[Entity]) -> list[Entity]:
 
 
 @asynccontextmanager
-async def open_engine(home: Path) -> AsyncGenerator[tuple[Backend, str]]:
-    """Open a local engine on an empty home, with a connection to `BenchSource`."""
+async def open_engine(home: Path, *, embed: bool = False) -> AsyncGenerator[tuple[Backend, str]]:
+    """Open a local engine on an empty home, with a connection to `BenchSource`.
+
+    Without ``embed`` nothing is computed beside its syncs.
+    """
     registry = SourceRegistry(extra={BenchSource.short_name: BenchSource})
-    async with open_backend(Settings(home=home), registry=registry) as backend:
+    settings = Settings(home=home, embeddings=embed)
+    async with open_backend(settings, registry=registry) as backend:
         await backend.collections.create(NewCollection(name="Bench", readable_id=COLLECTION))
         new = NewConnection(
             short_name=BenchSource.short_name,

@@ -7,7 +7,17 @@ import re
 import anyio
 import pytest
 
-from bench import http_rate, latency, memory, nearest, reading, retrieval, round_trip, throughput
+from bench import (
+    embedding,
+    http_rate,
+    latency,
+    memory,
+    nearest,
+    reading,
+    retrieval,
+    round_trip,
+    throughput,
+)
 from bench.retrieval.sets import Document, QuestionSet, read_paraphrases
 from bench.table import Row
 
@@ -24,6 +34,12 @@ LITTLE_WORDS = re.compile(
 @pytest.fixture(autouse=True)
 def small_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes = {
+        embedding: {
+            "ENTITIES": 1_000,
+            "WARM_UP_ENTITIES": 20,
+            "EMBEDDED_HERE": 100,
+            "ROUNDS": 1,
+        },
         http_rate: {"ROUNDS": 2, "WARM_UP_ROUNDS": 1, "CALLS_A_ROUND": 8},
         latency: {"CONNECTIONS": 100, "JOBS": 20_000, "ROUNDS": 2, "WARM_UP_ROUNDS": 1},
         memory: {"SMALL": 500, "LARGE": 1_000},
@@ -70,6 +86,10 @@ def test_nearest_vectors_are_measured() -> None:
 
 def test_records_and_documents_are_measured() -> None:
     assert list_unmeasured(anyio.run(reading.rows)) == []
+
+
+def test_sync_beside_the_process_that_embeds_is_measured() -> None:
+    assert list_unmeasured(anyio.run(embedding.rows)) == []
 
 
 def test_right_answer_at_the_top_counts_whole(monkeypatch: pytest.MonkeyPatch) -> None:

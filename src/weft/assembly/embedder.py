@@ -76,27 +76,28 @@ async def _embed(caution: "Caution", adopt: bool, tell: Callable[[str], None]) -
     from weft.settings import load_settings
     from weft.telemetry import logs
 
-    with anyio.CancelScope() as scope:
-        _end_with_parent(asyncio.get_running_loop(), scope.cancel)
-        try:
-            settings = load_settings()
-            logs.configure(settings.log_level, settings.log_format)
-            with try_to_lock(embedder_lock(settings)) as is_ours:
-                if not is_ours:
-                    return End.BUSY
-                require_numpy()
-                from weft.local.jobs.embedding import Embedding  # which imports it
+    trouble: str | None = None
+    try:
+        settings = load_settings()
+        logs.configure(settings.log_level, settings.log_format)
+        with try_to_lock(embedder_lock(settings)) as is_ours:
+            if not is_ours:
+                return End.BUSY
+            require_numpy()
+            from weft.local.jobs.embedding import Embedding  # which imports it
 
-                ways, models = [*models_of(settings)], SettingsModels(settings)
-                async with open_store(settings) as store:
-                    embedding = Embedding(store, ways, models, caution, tell)
+            ways, models = [*models_of(settings)], SettingsModels(settings)
+            async with open_store(settings) as store:
+                embedding = Embedding(store, ways, models, caution, tell)
+                with anyio.CancelScope() as scope:
+                    # The store is closed in order after that.
+                    _end_with_parent(asyncio.get_running_loop(), scope.cancel)
                     trouble = await embedding.run(adopt=adopt)
-        except WeftError as error:
-            trouble = str(error)
-        if trouble is not None:
-            tell(f"{Said.TROUBLE} {trouble}")
-            return End.TROUBLE
-    return End.IDLE
+    except WeftError as error:
+        trouble = str(error)
+    if trouble is not None:
+        tell(f"{Said.TROUBLE} {trouble}")
+    return End.IDLE if trouble is None else End.TROUBLE
 
 
 def _end_with_parent(loop: asyncio.AbstractEventLoop, end: Callable[[], None]) -> None:

@@ -46,6 +46,8 @@ class Embedding:
         models: Models,
         caution: Caution,
         tell: Callable[[str], None],
+        *,
+        idle_seconds: float = IDLE_SECONDS,
     ) -> None:
         self._store = store
         self._ways = ways
@@ -53,6 +55,7 @@ class Embedding:
         self._encoders: dict[str, Encoder] = {}
         self._caution = caution
         self._tell = tell
+        self._idle_seconds = idle_seconds
         self._size = BATCH_FIRST
         self._unheard = 0
         # By way, when to try it again and why it does not work now.
@@ -68,12 +71,12 @@ class Embedding:
             if way in self._ways:
                 await self._prepare(way, adopt=True)
         seen = 0
-        until = monotonic() + IDLE_SECONDS
+        until = monotonic() + self._idle_seconds
         while True:
             if waiting := await self._store.vectors.take(self._find_ways(), self._size):
                 for way, group in groupby(self._be_careful(waiting), attrgetter("way")):
                     await self._embed(way, list(group))
-                until = monotonic() + IDLE_SECONDS
+                until = monotonic() + self._idle_seconds
             elif self._stuck:
                 return " ".join(dict.fromkeys(why for _, why in self._stuck.values()))
             elif (left := until - monotonic()) > 0:

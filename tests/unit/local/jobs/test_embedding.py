@@ -105,11 +105,6 @@ def wait(count: int, way: str = PACKAGED, first: int = 1) -> list[Waiting]:
     return [Waiting(no, way, f"title {no}", f"text {no}.") for no in range(first, first + count)]
 
 
-@pytest.fixture(autouse=True)
-def no_idling(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedding, "IDLE_SECONDS", 0.0)
-
-
 async def embed(
     store: FakeStore,
     open_encoder: Callable[[str], Encoder],
@@ -120,7 +115,12 @@ async def embed(
     said: list[str] = []
     models = FakeModels(open_encoder)
     work = Embedding(
-        cast("Store", store), (PACKAGED, ENDPOINT), models, caution or Caution(), said.append
+        cast("Store", store),
+        (PACKAGED, ENDPOINT),
+        models,
+        caution or Caution(),
+        said.append,
+        idle_seconds=0,
     )
     return await work.run(adopt=adopt), said
 
