@@ -117,7 +117,7 @@ def embed_collection(app: App, collection: str, way: str, yes: bool, organizatio
         done,
         f"The collection '{found.readable_id}' is embedded by {plain(done.model)}. "
         f"{count(done.waiting, 'entity waits', 'entities wait')} for it.",
-        note="A running `weft serve` embeds them in the background.",
+        note="A `weft serve` that has the same settings embeds them in the background.",
     )
 
 

@@ -117,7 +117,8 @@ class PairReranker(Reranker):
         if not texts:
             return []
         answers = within(RERANK_SECONDS, self._transformer.run(_cut(texts), query), self._clock)
-        return [float(score) for score in _in_order(answers, lambda answer: answer.output)[:, 0]]
+        # Of a model that scores both "no" and "yes", the latter is last.
+        return [float(score) for score in _in_order(answers, lambda answer: answer.output)[:, -1]]
 
 
 def within(seconds: float, answers: Iterable[Answer], clock: Clock) -> Iterator[Answer]:

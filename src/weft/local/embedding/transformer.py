@@ -63,8 +63,10 @@ class Transformer:
         self._output, shape = chosen.name, chosen.shape
         if len(shape) not in (2, 3):
             raise unusable(setting, "gives numbers neither for tokens nor for texts")
-        self.compares = len(shape) == 2 and shape[1] == 1
-        """Whether it gives one number, for a pair of texts, instead of a vector for each."""
+        self.compares = len(shape) == 2 and (shape[1] == 1 or self._output == "logits")
+        """Whether it gives a score, for a pair of texts, instead of a vector for each."""
+
+        self._setting = setting
 
     def run(self, texts: Sequence[str], query: str | None = None) -> Iterator[Answer]:
         """Run the model over texts, each behind ``query`` if given; yield the answers to a few.
@@ -93,8 +95,11 @@ class Transformer:
             arrays["attention_mask"][row, : len(each.ids)] = 1
             arrays["token_type_ids"][row, : len(each.ids)] = each.type_ids
         given = {name: arrays[name] for name in self._inputs}
-        output = np.asarray(self._session.run([self._output], given)[0], np.float32)
-        return Answer(places, output, arrays["attention_mask"])
+        try:
+            output = self._session.run([self._output], given)[0]
+        except Exception:  # noqa: BLE001 (the library's errors have no base of their own)
+            raise unusable(self._setting, "fails with some texts") from None
+        return Answer(places, np.asarray(output, np.float32), arrays["attention_mask"])
 
 
 def load_session(model: Path, setting: str, *, threads: int) -> Session:

@@ -117,6 +117,16 @@ def test_missing_package_is_told_with_its_extra(
         load(folder)
 
 
+def test_model_that_fails_with_a_text_is_told_with_its_setting(folder: Path) -> None:
+    described = json.loads((folder / "tokenizer.json").read_text())
+    described["model"]["vocab"]["apple"] = 99
+    (folder / "tokenizer.json").write_text(json.dumps(described))
+    encoder = load(folder)
+    assert encoder.encode(["car"]).any()
+    with pytest.raises(InvalidInput, match=f"{SETTING} fails with some texts"):
+        encoder.encode(["apple"])
+
+
 # Rerankers
 
 
