@@ -101,7 +101,7 @@ def _measure_overwriting_floor(entities: Sequence[Entity], seconds: Seconds) -> 
 
 def _fill(db: Session, entities: Sequence[Entity], seconds: Seconds, what: str) -> None:
     records = [
-        (no, 1, e.id, e.type, HASH, None, micros_or_none(e.updated_at), None, None)
+        (no, 1, e.id, e.type, HASH, None, micros_or_none(e.updated_at), None, None, None)
         for no, e in enumerate(entities, 1)
     ]
     bodies = [
@@ -135,7 +135,7 @@ def _insert(
     db: Session, records: Sequence[tuple[object, ...]], bodies: Sequence[tuple[object, ...]]
 ) -> None:
     db.execute("BEGIN IMMEDIATE")
-    db.executemany("INSERT INTO entity VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", records)
+    db.executemany("INSERT INTO entity VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", records)
     db.executemany("INSERT INTO entity_body VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", bodies)
     db.executemany(
         "INSERT INTO embedding (no, connection_no) VALUES (?, ?)",

@@ -12,6 +12,7 @@ from weft.domain.reading.browsing import PATTERN_MAX_CHARS
 QUERY_MAX_CHARS = 1000
 SEARCH_LIMIT_MAX = 50
 SNIPPET_MAX_CHARS = 1000
+AUTHOR_MAX_CHARS = 300
 
 
 class SearchMode(StrEnum):
@@ -33,9 +34,10 @@ class SearchQuery(Frozen):
     """A search. By words, hits have any of them, the rare ones first, and all "quoted phrases".
 
     Without ``readable_collection_id`` it looks through all collections of the organisation.
-    ``path`` is a prefix, or a pattern in which * and ? are wild. ``since`` and ``until`` are about
-    when an entity was updated at its source, and exclude those that tell no time. With
-    ``fold_copies``, hits of a page whose texts are nearly the same are one.
+    ``path`` is a prefix, or a pattern in which * and ? are wild. ``author`` is a part of the name
+    of who wrote or sent an entity. ``since`` and ``until`` are about when it was updated at its
+    source, and exclude those that tell no time. With ``fold_copies``, hits of a page whose texts
+    are nearly the same are one.
     """
 
     query: str
@@ -44,6 +46,7 @@ class SearchQuery(Frozen):
     connection: str | None = None
     entity_type: str | None = None
     path: str | None = Field(default=None, max_length=PATTERN_MAX_CHARS)
+    author: str | None = Field(default=None, max_length=AUTHOR_MAX_CHARS)
     since: datetime | None = None
     until: datetime | None = None
     fold_copies: bool = True

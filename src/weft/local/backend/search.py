@@ -60,6 +60,7 @@ class LocalSearch(Search):
             pattern=pattern_of(query.path or ""),
             type=query.entity_type,
             media_type=media_type_named(query.entity_type or ""),
+            author=query.author,
             since=query.since,
             until=query.until,
         )

@@ -43,11 +43,13 @@ class EntityFilter:
     It is one of ids, or of the paths in ids that are a file's; see `FILE_PREFIX`.
 
     Those of the ``type`` are listed, and those of the ``media_type`` too if that is given with it.
+    ``author`` is a part of the name, in any case, of who wrote or sent it; see `authors`.
     """
 
     pattern: str = "*"
     type: str | None = None
     media_type: str | None = None
+    author: str | None = None
     since: datetime | None = None
     until: datetime | None = None
     order: EntityOrder = EntityOrder.PATH

@@ -36,6 +36,7 @@ _METADATA_MAX_CHARS = 4000
 _FILTERS = {
     "connection": "connection_id",
     "path": "path",
+    "author": "author",
     "entity_type": "entity_type",
     "since": "since",
     "until": "until",
@@ -54,6 +55,7 @@ async def search(
     readable_collection_id: FilterRef = None,
     connection_id: FilterRef = None,
     path: Annotated[str | None, Field(max_length=PATTERN_MAX_CHARS)] = None,
+    author: FilterRef = None,
     entity_type: FilterRef = None,
     since: Annotated[FilterRef, Field(description="Updated: 24h, 7d or ISO 8601.")] = None,
     until: FilterRef = None,
@@ -72,6 +74,7 @@ async def search(
             mode=mode,
             connection=connection_id,
             path=path or None,
+            author=author or None,
             entity_type=entity_type,
             since=after,
             until=before,

@@ -16,6 +16,7 @@ from weft.local.store.browse import (
 from weft.testing.store_contract.support import (
     ORGANIZATION,
     find,
+    find_titles,
     get_connection,
     list_all,
     make_connection,
@@ -102,6 +103,30 @@ class BrowseContract:
             listed = [item.source_entity_id for item in found]
             assert len(listed) == len(set(listed)) == count, pattern
             assert order is not EntityOrder.PATH or listed == sorted(listed)
+
+    @pytest.mark.anyio
+    @pytest.mark.parametrize("order", EntityOrder)
+    async def test_part_of_the_authors_name_is_found_in_any_case(
+        self, store: Store, order: EntityOrder
+    ) -> None:
+        made = await make_connection(store)
+        await list_all(
+            store,
+            made,
+            make_entity("note", "word", metadata={"author": "Zoë MÜLLER"}),
+            make_entity("mail", "word", metadata={"from": "ada@example.org", "to": "muller"}),
+            make_entity("page", "word", metadata={"authors": ["Muller"], "author": 7}),
+            make_entity("talk", "word", metadata={"author": ["Ada", "Zoe"]}),
+        )
+        wanted = {"muller": ["note"], "ADA": ["mail", "talk"], "Zoë": ["note", "talk"], "%": []}
+        for author, names in wanted.items():
+            found = await _walk(store, EntityFilter(order=order, author=author))
+            assert [item.source_entity_id for item in found] == names, author
+            assert sorted(await find_titles(store, "word", author=author)) == names, author
+        changed = make_entity("note", "word", metadata={"author": "Grace"})
+        await list_all(store, made, changed)
+        assert await find_titles(store, "word", author="grace") == ["note"]
+        assert await find_titles(store, "word", author="müller") == []
 
     @pytest.mark.anyio
     async def test_update_moves_an_entity_in_time(self, store: Store) -> None:

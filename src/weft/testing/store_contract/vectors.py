@@ -297,7 +297,7 @@ class VectorContract:
         assert await measure(store, Scope("somebody")) == []
 
     @pytest.mark.anyio
-    async def test_nearest_keep_to_types_times_and_paths(self, store: Store) -> None:
+    async def test_nearest_keep_to_types_times_paths_and_authors(self, store: Store) -> None:
         noon = datetime(2026, 5, 1, 12, tzinfo=UTC)
         later = noon + timedelta(hours=1)
         await store.vectors.use_models({PACKAGED: MODEL})
@@ -308,7 +308,7 @@ class VectorContract:
             make_entity("a/noon", updated_at=noon),
             make_entity("a/later", kind="page", updated_at=later),
             make_entity("[u]ndated.pdf"),
-            make_entity("file:b/c"),
+            make_entity("file:b/c", metadata={"from": "Ada <ada@example.org>"}),
         )
         titles = ("a/noon", "a/later", "[u]ndated.pdf", "file:b/c")
         await embed(store, {title: 10 * place for place, title in enumerate(titles)})
@@ -326,4 +326,6 @@ class VectorContract:
         assert await find(pattern="a/*", type="page") == ["a/later"]
         assert await find(pattern="[u]*") == ["[u]ndated.pdf"]
         assert await find(pattern="b/*") == ["file:b/c"]
+        assert await find(author="ada") == ["file:b/c"]
+        assert await find(author="ada", pattern="a/*") == []
         assert await find(pattern="*/?ater") == ["a/later"]

@@ -18,6 +18,7 @@ from weft.domain.reading.browsing import (
     ReasonCount,
 )
 from weft.domain.text.media_types import media_type_of
+from weft.local.store.authors import author_of, folded_or_none
 from weft.local.store.base import Claim
 from weft.local.store.browse import (
     FILE_PREFIX,
@@ -217,6 +218,7 @@ def fits(each: EntityState, wanted: EntityFilter) -> bool:
             wanted.type in (None, entity.type)
             or wanted.media_type in (media_type_of(entity.id) or "",)
         )
+        and (folded_or_none(wanted.author) or "") in (author_of(entity.metadata) or "")
         and (wanted.since is None or (at is not None and at >= wanted.since))
         and (wanted.until is None or (at is not None and at < wanted.until))
     )

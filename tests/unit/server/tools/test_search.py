@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.server.fakes import Connect, FakeBackend
 from tests.support.server.tool_calls import good
-from weft.domain.reading.search import SearchCopy, SearchHit, SearchMode, Strength
+from weft.domain.reading.search import SearchCopy, SearchHit, SearchMode, SearchQuery, Strength
 from weft.errors import RateLimited
 
 pytestmark = pytest.mark.anyio
@@ -94,15 +94,18 @@ async def test_mode_and_times_reach_the_backend(connect: Connect, backend: FakeB
         query="x",
         mode="words",
         path="docs/*.md",
+        author="Ada",
         since="2026-05-01",
         until="2026-05-02T02:00:00+02:00",
     )
     asked, wider = backend.search.asked
     day = datetime(2026, 5, 1, tzinfo=UTC)
     assert (asked.mode, asked.since, asked.until) == (SearchMode.WORDS, day, day + DAY)
-    assert asked.path == "docs/*.md"
-    assert (wider.mode, wider.path, wider.since, wider.until) == (asked.mode, None, None, None)
-    assert "without path and since and until neither" in text
+    assert (asked.path, asked.author) == ("docs/*.md", "Ada")
+    assert wider == SearchQuery(
+        query="x", readable_collection_id="docs", mode=SearchMode.WORDS, limit=1
+    )
+    assert "without path and author and since and until neither" in text
 
 
 async def test_search_without_a_collection_is_of_all(

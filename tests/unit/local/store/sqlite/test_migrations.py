@@ -38,6 +38,7 @@ RELEASED = {
     "0016_undo.sql": "558d9501cdde8dc1",
     "0017_vectors.sql": "9d2b676bbfd358d5",
     "0018_spelling.sql": "5f317181707e910d",
+    "0019_authors.sql": "40b1b70cff0851cf",
 }
 # `0001` as it was in four commits before it was frozen; their version is 1 all the same.
 SCHEMAS = Path(__file__).parents[4] / "fixtures" / "schemas"

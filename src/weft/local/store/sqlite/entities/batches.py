@@ -18,6 +18,7 @@ from weft.domain.entities import Entity
 from weft.domain.jobs import JobStatus, LogLine
 from weft.domain.text.media_types import media_type_of
 from weft.errors import Fenced
+from weft.local.store.authors import author_of
 from weft.local.store.base import Batch, Claim
 from weft.local.store.browse import address_of
 from weft.local.store.prepared import PreparedBatch
@@ -154,6 +155,7 @@ def write_inserts(db: Session, connection_no: int, new: Sequence[Prepared]) -> r
             body[3],
             address_of(e.url, e.id),
             media_type,
+            author_of(e.metadata),
         )
         for no, (e, digest, media_type), body in zip(numbers, new, bodies, strict=True)
     ]
@@ -275,6 +277,7 @@ def _write_updates(db: Session, difference: Difference) -> None:
                 new.entity.version,
                 micros_or_none(new.entity.updated_at),
                 address_of(new.entity.url, new.entity.id),
+                author_of(new.entity.metadata),
             )
             for old, new in records
         ),

@@ -22,6 +22,7 @@ from weft.domain.reading.browsing import (
     literal_prefix,
 )
 from weft.domain.reading.cursors import KeyInteger, decode_keys, encode_keys
+from weft.local.store.authors import folded_or_none
 from weft.local.store.browse import (
     FILE_PREFIX,
     LOCATED_MAX,
@@ -143,6 +144,7 @@ def _walk(
         **globs_of(wanted.pattern),
         "type": wanted.type,
         "media_type": wanted.media_type,
+        "author": folded_or_none(wanted.author),
         "since": micros_or_none(wanted.since),
         "until": micros_or_none(wanted.until),
         "undated": wanted.order is EntityOrder.NEWEST,

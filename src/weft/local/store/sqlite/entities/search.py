@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 from typing import Any
 
+from weft.local.store.authors import folded_or_none
 from weft.local.store.browse import EntityFilter, Scope
 from weft.local.store.search import HEAD_MAX_CHARS, Ranked, SearchStore, ShownEntity, Term
 from weft.local.store.sqlite.entities.browse import globs_of
@@ -65,6 +66,7 @@ def values_of(scope: Scope, wanted: EntityFilter) -> dict[str, Any]:
         "entity_type": wanted.type,
         "media_type": wanted.media_type,
         **globs_of(wanted.pattern),
+        "author": folded_or_none(wanted.author),
         "since": micros_or_none(wanted.since),
         "until": micros_or_none(wanted.until),
     }

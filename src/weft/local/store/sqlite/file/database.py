@@ -17,6 +17,7 @@ import anyio
 import apsw
 
 from weft.errors import StorageFailed, WeftError
+from weft.local.store.sqlite.file.authors import AUTHORS_VERSION, fill_authors
 from weft.local.store.sqlite.file.matches import register_match_places
 from weft.local.store.sqlite.file.place import Place
 from weft.local.store.sqlite.file.queries import migrations, newest_version
@@ -291,6 +292,8 @@ def _migrate(db: Session) -> None:
             db.execute(script)
             if number == RESPELLED:
                 respell(db)
+            if number == AUTHORS_VERSION:
+                fill_authors(db)
             db.execute(f"PRAGMA user_version = {number}")
 
 

@@ -29,6 +29,7 @@ SHAPES: Final = {
     16: "15c310d6fb6efd8e",
     17: "29b62ef0e61a8807",
     18: "879f2ca3721e8820",
+    19: "01ea1eac6ef1f3eb",
 }
 
 

@@ -15,6 +15,7 @@ WHERE connection_no = :connection_no AND source_id >= :low AND source_id < :high
   AND (source_id GLOB :pattern OR source_id GLOB :file_pattern)
   AND (:type IS NULL OR type = :type OR media_type = :media_type)
   AND (:since IS NULL OR updated_at >= :since) AND (:until IS NULL OR updated_at < :until)
+  AND (:author IS NULL OR instr(author, :author))
   AND NOT (:undated AND updated_at IS NOT NULL)
 ORDER BY source_id LIMIT :limit;
 
@@ -26,6 +27,7 @@ WHERE connection_no = :connection_no AND updated_at IS NOT NULL
   AND NOT (updated_at = :after_at AND no >= :after_no)
   AND (source_id GLOB :pattern OR source_id GLOB :file_pattern)
   AND (:type IS NULL OR type = :type OR media_type = :media_type)
+  AND (:author IS NULL OR instr(author, :author))
 ORDER BY updated_at DESC, no DESC LIMIT :limit;
 
 -- name: browse_titles

@@ -141,11 +141,13 @@ WHERE s.id > :after AND s.model_no = :model_no AND length(s.code) = :size
 ORDER BY s.id;
 
 -- name: vector_named
--- How many ids of a connection are in a range, and the numbers of those that fit, as one text.
+-- How many ids of a connection are in a range, and the numbers of those that fit, as one text. Without
+-- an author to look for, the index tells all that is needed.
 SELECT count(*), group_concat(no) FILTER (
-  WHERE source_id GLOB :pattern OR source_id GLOB :file_pattern
+  WHERE (source_id GLOB :pattern OR source_id GLOB :file_pattern)
+    AND (:author IS NULL OR instr(author, :author))
 ) FROM (
-  SELECT no, source_id FROM entity
+  SELECT no, source_id, CASE WHEN :author IS NOT NULL THEN author END AS author FROM entity
   WHERE connection_no = :connection_no AND source_id >= :low AND source_id < :high LIMIT :limit
 );
 

@@ -37,12 +37,18 @@ UPDATE sequence SET value = value + :count WHERE name = 'entity' RETURNING value
 -- name: entity_insert
 -- One slim record; batches repeat the values.
 INSERT INTO entity (no, connection_no, source_id, type, hash, version, updated_at, address,
-  media_type)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
+  media_type, author)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: entity_update
 -- One slim record by its number.
-UPDATE entity SET type = ?2, hash = ?3, version = ?4, updated_at = ?5, address = ?6 WHERE no = ?1;
+UPDATE entity SET type = ?2, hash = ?3, version = ?4, updated_at = ?5, address = ?6, author = ?7
+WHERE no = ?1;
+
+-- name: entity_fill_authors
+-- What migrations fill a new column with. Bodies without metadata are most.
+UPDATE entity SET author = author_in(b.metadata) FROM entity_body b
+WHERE b.no = entity.no AND (instr(b.metadata, '"author"') OR instr(b.metadata, '"from"'));
 
 -- name: entity_delete
 -- Slim records by their numbers.
@@ -219,10 +225,12 @@ SELECT f.rowid FROM carray(:nos) k
 CROSS JOIN entity_fts f ON f.rowid = k.value WHERE f.entity_fts MATCH :match;
 
 -- name: entity_fits
--- Part of searches: whether an entity is of the wanted type, media type and time, and its id fits.
+-- Part of searches: whether an entity is of the wanted type, media type and time, and its id and
+-- author fit.
 (:entity_type IS NULL OR e.type = :entity_type OR e.media_type = :media_type)
 AND (:since IS NULL OR e.updated_at >= :since) AND (:until IS NULL OR e.updated_at < :until)
 AND (e.source_id GLOB :pattern OR e.source_id GLOB :file_pattern)
+AND (:author IS NULL OR instr(e.author, :author))
 
 -- name: entity_get
 -- One entity with a window of its text, in characters.

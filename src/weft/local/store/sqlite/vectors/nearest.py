@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from weft.domain.text.media_types import media_type_of
+from weft.local.store.authors import folded_or_none
 from weft.local.store.browse import EntityFilter, Scope
 from weft.local.store.search import Ranked
 from weft.local.store.sqlite.entities.browse import globs_of, id_ranges
@@ -73,7 +74,7 @@ class Codes:
         )
         has_filter = wanted != EntityFilter(order=wanted.order)
         judge = _Judge(db, vector, values, "vector_rows_that_fit" if has_filter else "vector_rows")
-        read_named = partial(_read_named, db, owners, wanted.pattern, chosen.left)
+        read_named = partial(_read_named, db, owners, wanted, chosen.left)
         _compare_best(judge, chosen, limit, read_named)
         if judge.asked >= CANDIDATES:
             index.note_gone(judge.gone, judge.asked)
@@ -130,7 +131,8 @@ def _compare_best(
     judge: _Judge, chosen: Selection, limit: int, read_named: Callable[[int], Integers | None]
 ) -> None:
     """Compare the nearest by their bits until a page is full, as far as that is not too much."""
-    # Memory knows nothing of patterns: look at the ids if they are few, or else at the nearest.
+    # Memory knows nothing of patterns and authors: look at the ids if they are few, or else at the
+    # nearest.
     is_narrow = chosen.narrow(read_named(IDS_READ_FIRST))
     count = max(CANDIDATES, limit)
     while True:
@@ -147,17 +149,19 @@ def _compare_best(
 
 
 def _read_named(
-    db: Session, owners: "array[int]", pattern: str, count: int, most: int
+    db: Session, owners: "array[int]", wanted: EntityFilter, count: int, most: int
 ) -> Integers | None:
-    """Read which of so many entities have ids that fit; None if more ids would have to be read."""
+    """Read which of so many entities have ids and authors that fit; None if that is too many."""
+    pattern, author = wanted.pattern, folded_or_none(wanted.author)
     ranges = id_ranges(pattern)
-    if pattern == "*" or (count > most and not ranges[0][0]):
+    if (pattern == "*" and author is None) or (count > most and not ranges[0][0]):
         return None
     left, named = most, array("q")
     for owner in owners:
         for low, high in ranges:
             values = {"connection_no": owner, "low": low, "high": high, "limit": left + 1}
-            [(read, nos)] = db.execute(queries()["vector_named"], values | globs_of(pattern))
+            values |= {**globs_of(pattern), "author": author}
+            [(read, nos)] = db.execute(queries()["vector_named"], values)
             left -= read + IDS_A_STATEMENT
             if left < 0:
                 return None
