@@ -40,6 +40,14 @@ WINDOW: Final = 1000
 COLLECTIONS_MAX: Final = 10
 """The most collections that one search asks, one after the other."""
 
+_FILTERS_OF_APIS: Final = {
+    "path": "does not filter hits by path",
+    "author": "does not know who wrote what it finds",
+    "since": "does not filter hits by time",
+    "until": "does not filter hits by time",
+}
+"""What an API lacks that refuses these filters, of which nothing can be told from its hits."""
+
 _LAST_SECOND: Final = datetime.max.replace(microsecond=0, tzinfo=UTC)
 
 
@@ -50,6 +58,7 @@ class _Page(Frozen):
     found: Sequence[FoundEntity]
     matched: str
     by_meaning: bool
+    note: str
     end: int
     has_more: bool
 
@@ -90,7 +99,7 @@ class RemoteSearch(Search):
             hits=tuple(hits),
             matched=page.matched,
             by_meaning=page.by_meaning,
-            note=" ".join(filter(None, (live, unknown))),
+            note=" ".join(filter(None, (page.note, live, unknown))),
             next_cursor=encode_cursor(page.end, *query.cursor_scope) if page.has_more else None,
         )
 
@@ -118,6 +127,7 @@ class RemoteSearch(Search):
             found=fitting[start : start + size],
             matched=found.matched or _match_kind(text, results),
             by_meaning=query.mode is not SearchMode.WORDS if by_meaning is None else by_meaning,
+            note=found.note,
             end=skip + size,
             has_more=len(found.hits) > size if filtered else len(fitting) > start + size,
         )
@@ -161,6 +171,7 @@ class RemoteSearch(Search):
             found=found[skip:end],
             matched="all" if all(page.matched == "all" for page in pages) else "any",
             by_meaning=any(page.by_meaning for page in pages),
+            note=" ".join(dict.fromkeys(page.note for page in pages if page.note)),
             end=end,
             has_more=len(found) > end or any(page.has_more for page in pages),
         )
@@ -186,6 +197,8 @@ class RemoteSearch(Search):
         conditions = _conditions(only, query)
         path = f"{collection_path(collection)}/search/instant"
         asked: Json = {"query": text, "retrieval_strategy": STRATEGIES[query.mode]}
+        if query.fold_copies:
+            asked["fold_copies"] = True  # Weft's own API does, and Airweave's passes it over.
         body = asked | {"limit": size + 1, "offset": skip}
         if conditions:
             body["filter"] = [{"conditions": conditions}]
@@ -194,12 +207,12 @@ class RemoteSearch(Search):
         except CallError as error:
             if error.field in ("mode", "retrieval_strategy"):
                 raise _lack_error("mode", f"does not search by {query.mode}") from None
-            # Weft's own API does not filter: fetch enough to filter here.
+            # An API that lacks a field refuses it: fetch enough to filter here.
             if not conditions or "filter" not in (error.field or ""):
                 raise
-            for field, moment in (("since", query.since), ("until", query.until)):
-                if moment is not None:
-                    raise _lack_error(field, "does not filter hits by time") from None
+            for field, lack in _FILTERS_OF_APIS.items():
+                if getattr(query, field) is not None:
+                    raise _lack_error(field, lack) from None
         return await self._post(path, asked | {"limit": WINDOW, "offset": 0}), False
 
     async def _post(self, path: str, body: Json) -> FoundEntities:
@@ -237,6 +250,9 @@ def _conditions(only: Connection | None, query: SearchQuery) -> list[JsonValue]:
         ("airweave_system_metadata.entity_type", "equals", query.entity_type),
         ("updated_at", "greater_than_or_equal", since),
         ("updated_at", "less_than", until),
+        # Weft's own; Airweave refuses them.
+        ("path", "matches", query.path),
+        ("author", "contains", query.author),
     )
     return [
         {"field": field, "operator": operator, "value": value}

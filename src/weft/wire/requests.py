@@ -7,16 +7,14 @@ repeats a value that was given: it may be a secret.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal, TypeVar, cast
+from datetime import datetime
+from typing import Annotated, Any, Final, TypeVar, cast
 
 from pydantic import (
     BaseModel,
     Field,
     JsonValue,
     ValidationError,
-    field_validator,
-    model_validator,
 )
 from pydantic_core import ErrorDetails
 
@@ -36,6 +34,7 @@ from weft.domain.connections import (
 from weft.domain.pushing import Push, PushedEntity
 from weft.domain.schedules import ScheduleSpec
 from weft.wire.bodies import CONTINUOUS_CRON
+from weft.wire.search_body import SearchBody
 
 URL_MAX_CHARS: Final = 2000
 REFERENCE_MAX_CHARS: Final = 200
@@ -220,64 +219,6 @@ class ReinitiateBody(BaseModel):
 
     redirect_url: Url | None = None
     redirect_uri: Url | None = None
-
-
-class SearchCondition(BaseModel):
-    """A condition on hits: a type or a sync by `equals`, a time by the other two operators."""
-
-    field: Literal[
-        "updated_at", "airweave_system_metadata.entity_type", "airweave_system_metadata.sync_id"
-    ]
-    operator: Literal["equals", "greater_than_or_equal", "less_than"]
-    value: str = Field(max_length=REFERENCE_MAX_CHARS)
-
-    @model_validator(mode="after")
-    def _validate_pair(self) -> "SearchCondition":
-        if (self.field == "updated_at") == (self.operator == "equals"):
-            raise ValueError("The operator does not go with the field.")
-        try:
-            _ = self.given
-        except OverflowError:
-            raise ValueError("The time is beyond the calendar.") from None
-        return self
-
-    @property
-    def argument(self) -> str:
-        """The argument of Weft's own search that it stands for."""
-        if self.operator == "equals":
-            return self.field.rpartition(".")[2]
-        return "until" if self.operator == "less_than" else "since"
-
-    @property
-    def given(self) -> str | datetime:
-        """The value; a time without a zone is UTC."""
-        if self.field != "updated_at":
-            return self.value
-        moment = datetime.fromisoformat(self.value)
-        return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
-
-
-class SearchFilter(BaseModel):
-    """Conditions that must all hold."""
-
-    conditions: list[SearchCondition] = Field(min_length=1, max_length=4)
-
-    @field_validator("conditions")
-    @classmethod
-    def _validate_once(cls, conditions: list[SearchCondition]) -> list[SearchCondition]:
-        if len({each.argument for each in conditions}) < len(conditions):
-            raise ValueError("One condition is there twice.")
-        return conditions
-
-
-class SearchBody(BaseModel):
-    """A query. ``hybrid`` is the best that the server has; there may be one group of filters."""
-
-    query: str = Field(min_length=1, max_length=1000)
-    retrieval_strategy: Literal["hybrid", "keyword", "semantic"] | None = None
-    filter: list[SearchFilter] | None = Field(default=None, max_length=1)
-    limit: int = Field(default=100, ge=1, le=1000)
-    offset: int = Field(default=0, ge=0, le=10_000)
 
 
 def read_request(model: type[ModelT], value: object, where: str) -> ModelT:

@@ -12,7 +12,6 @@ from weft.domain.reading.browsing import PATTERN_MAX_CHARS
 QUERY_MAX_CHARS = 1000
 SEARCH_LIMIT_MAX = 50
 SNIPPET_MAX_CHARS = 1000
-AUTHOR_MAX_CHARS = 300
 
 
 class SearchMode(StrEnum):
@@ -46,7 +45,7 @@ class SearchQuery(Frozen):
     connection: str | None = None
     entity_type: str | None = None
     path: str | None = Field(default=None, max_length=PATTERN_MAX_CHARS)
-    author: str | None = Field(default=None, max_length=AUTHOR_MAX_CHARS)
+    author: str | None = Field(default=None, max_length=PATTERN_MAX_CHARS)
     since: datetime | None = None
     until: datetime | None = None
     fold_copies: bool = True

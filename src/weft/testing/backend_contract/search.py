@@ -94,6 +94,59 @@ class SearchContract(ContractPart):
         assert (titles, query.cursor) == ({"Note 1", "Note 2"}, None)
 
     @pytest.mark.anyio
+    @pytest.mark.parametrize(
+        ("field", "value", "found"), [("path", "stub-1", ["Note 1"]), ("author", "nobody", [])]
+    )
+    async def test_filter_by_path_or_author_is_kept_or_refused(
+        self, backend: Backend, field: str, value: str, found: list[str]
+    ) -> None:
+        await create_collection(backend)
+        await sync(backend, await connect(backend, {"entities": 3}))
+        assert backend.search is not None
+        query = SearchQuery(readable_collection_id=COLLECTION, query="lazy dog")
+        narrowed = query.model_copy(update={field: value})
+        try:
+            outcome: object = [hit.title for hit in (await backend.search.search(narrowed)).hits]
+        except Unsupported as error:
+            outcome = (error.field, bool(error.hint))
+        assert outcome in (found, (field, True))
+
+    @pytest.mark.anyio
+    @pytest.mark.parametrize("mode", SearchMode)
+    @pytest.mark.parametrize("fold_copies", [False, True])
+    async def test_pages_lose_and_repeat_nothing(
+        self, backend: Backend, mode: SearchMode, fold_copies: bool
+    ) -> None:
+        await create_collection(backend)
+        for name in ("Original", "Copy"):
+            await sync(backend, await connect(backend, {"entities": 60}, name=name))
+        assert backend.search is not None
+        query = SearchQuery(
+            readable_collection_id=COLLECTION,
+            query="lazy dog",
+            mode=mode,
+            limit=25,
+            fold_copies=fold_copies,
+        )
+        if mode is SearchMode.MEANING:
+            try:
+                await backend.search.search(query)
+            except Unsupported:
+                return  # The test of modes says how.
+        found: list[tuple[str, str]] = []
+        for _ in range(10):
+            page = await backend.search.search(query)
+            found += [
+                (hit.connection_id, name)
+                for hit in page.hits
+                for name in (hit.entity_id, *_copies_of(hit))
+            ]
+            if page.next_cursor is None:
+                break
+            query = query.model_copy(update={"cursor": page.next_cursor})
+        assert len(set(found)) == len(found) == 120
+
+    @pytest.mark.anyio
     async def test_mode_is_kept_or_refused(self, backend: Backend) -> None:
         await create_collection(backend)
         await sync(backend, await connect(backend, {"entities": 3}))

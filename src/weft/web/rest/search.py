@@ -10,8 +10,8 @@ from weft.domain.reading.search import SearchHit, SearchMode, SearchQuery
 from weft.errors import InvalidInput, NotFound
 from weft.web.rest.collections import get_exact
 from weft.web.rest.operations import ApiCall, Nothing, define
-from weft.wire.requests import SearchBody
 from weft.wire.search import SearchAnswer, hit_answer
+from weft.wire.search_body import SearchBody
 
 PAGE_SIZE: Final = 50
 MODES: Final = {
@@ -55,7 +55,9 @@ async def _search(call: ApiCall[Nothing, SearchBody]) -> SearchAnswer:
     first, last = call.body.offset, call.body.offset + call.body.limit
     hits: list[SearchHit] = []
     matched: Literal["all", "any"] = "all"
-    query = await _read_query(call, collection.readable_id, min(last, PAGE_SIZE))
+    # Copies are folded a page at a time, and which they are must not depend on how much is asked.
+    size = PAGE_SIZE if call.body.fold_copies else min(last, PAGE_SIZE)
+    query = await _read_query(call, collection.readable_id, size)
     while True:
         page = await call.backend.search.search(query)
         hits.extend(page.hits)
@@ -66,7 +68,9 @@ async def _search(call: ApiCall[Nothing, SearchBody]) -> SearchAnswer:
     shown = hits[first:last]
     owners = await _fetch_owners(call.backend, {hit.connection_id for hit in shown} - {""})
     results = [hit_answer(hit, owners.get(hit.connection_id)) for hit in shown]
-    return SearchAnswer(results=results, matched=matched, by_meaning=page.by_meaning)
+    return SearchAnswer(
+        results=results, matched=matched, by_meaning=page.by_meaning, note=page.note
+    )
 
 
 async def _read_query(
@@ -81,8 +85,7 @@ async def _read_query(
         "mode": MODES[call.body.retrieval_strategy or "hybrid"],
         "connection": sync_id and await _find_by_sync(call.backend, collection, str(sync_id)),
         "limit": limit,
-        # Airweave's clients page by numbers of hits.
-        "fold_copies": False,
+        "fold_copies": call.body.fold_copies,
     }
     return SearchQuery.model_validate(query | given)
 
