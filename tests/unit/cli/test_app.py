@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import click
 import pytest
@@ -13,7 +14,7 @@ from tests.support.terminal import Terminal
 from weft.cli.app import cli
 from weft.domain.connections import ConnectionStatus, SyncSummary
 from weft.domain.jobs import JobStatus
-from weft.domain.reading.search import SEARCH_LIMIT_MAX, SearchHit
+from weft.domain.reading.search import SEARCH_LIMIT_MAX, SearchCopy, SearchHit, Strength
 
 
 def test_sources_are_a_table_for_people(terminal: Terminal) -> None:
@@ -234,13 +235,20 @@ def test_search_joins_the_words(terminal: Terminal) -> None:
             type="note",
             title="A title",
             snippet="found \x1b[2Jhere",
+            path="notes/a.md",
+            updated_at=datetime(2026, 5, 2, tzinfo=UTC),
+            strength=Strength.STRONG,
+            copies=(SearchCopy(entity_id="e2", title="A copy"),),
             score=1.0,
         ),
     )
-    options = ("--type", "note", "--since", "2026-05-01", "--mode", "words")
-    result = terminal.run("search", "docs", "two", "words", *options)
+    options = ("--type", "note", "--since", "2026-05-01", "--mode", "words", "--path", "notes/")
+    result = terminal.run("search", "docs", "two", "words", *options, "--author", "Ada")
     (query,) = terminal.backend.calls_of("search")
     assert (query.query, query.entity_type, query.mode) == ("two words", "note", "words")
+    assert (query.path, query.author) == ("notes/", "Ada")
+    about = "strong | note | My notes | 2026-05-02 | notes/a.md | nearly the same: A copy"
+    assert about in " ".join(result.stdout.split())
     assert f"{query.since:%F}" == "2026-05-01"
     assert "A title" in result.stdout
     assert "\x1b[2J" not in result.stdout

@@ -1,9 +1,9 @@
 """Names of authors, in the form in which they are stored to be found by."""
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Final, cast
 
+from weft.domain.text.folding import fold_text
 from weft.local.store.values import loads
 
 AUTHOR_KEYS: Final = ("author", "from")
@@ -11,17 +11,9 @@ AUTHOR_KEYS: Final = ("author", "from")
 KEPT_MAX_CHARS: Final = 500
 
 
-def fold_name(text: str) -> str:
-    """Return a name without case and accents."""
-    if text.isascii():
-        return text.lower()
-    plain = unicodedata.normalize("NFKD", text).casefold()
-    return "".join(char for char in plain if not unicodedata.combining(char))
-
-
 def folded_or_none(name: str | None) -> str | None:
-    """Fold as `fold_name`; None, and a name of blanks, become None."""
-    return fold_name(name.strip()) or None if name else None
+    """Fold as `fold_text`; None, and a name of blanks, become None."""
+    return fold_text(name.strip()) or None if name else None
 
 
 def author_of(metadata: Mapping[str, object]) -> str | None:
@@ -32,7 +24,7 @@ def author_of(metadata: Mapping[str, object]) -> str | None:
     if isinstance(found, list | tuple):
         found = ", ".join(each for each in cast("Sequence[object]", found) if isinstance(each, str))
     # SQLite's own string functions take a NUL as the end.
-    return fold_name(found[:KEPT_MAX_CHARS].replace("\0", " ")) if isinstance(found, str) else None
+    return fold_text(found[:KEPT_MAX_CHARS].replace("\0", " ")) if isinstance(found, str) else None
 
 
 def author_in(metadata: str) -> str | None:

@@ -264,7 +264,18 @@ async def test_search_is_filtered_and_refuses_what_it_cannot(api: Any) -> None:
             syncs = [each["airweave_system_metadata"]["sync_id"] for each in found]
             assert syncs == [made.sync_id] * 5
         assert (await search(no_page)).json()["results"] == []
+        of_path = await search(where("path", "matches", "*-4"), later)
+        of_author = await search(where("author", "contains", "nobody"))
+        if is_airweave:
+            assert [each.json()["field"] for each in (of_path, of_author)] == ["path", "author"]
+        else:
+            [found] = of_path.json()["results"]
+            assert (found["path"], found["offset"], found["strength"]) == ("stub-4", 0, "strong")
+            assert found["updated_at"] == "2026-01-01T00:00:04Z"
+            assert of_author.json()["results"] == []
         for refused in (
+            await search(where("path", "equals", "stub-1")),
+            await search(where("author", "matches", "nobody")),
             await search(later, later),
             await search(where("updated_at", "less_than", "yesterday")),
             await search(where("updated_at", "less_than", "9999-12-31T23:59:59-05:00")),

@@ -1,7 +1,8 @@
 """`weft search`: find what was synced."""
 
-import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,10 +13,18 @@ from weft.cli.terminal.filters import connection_filter, type_filter
 from weft.cli.terminal.groups import Verb
 from weft.cli.terminal.text import plain
 from weft.domain.reading.browsing import parse_moment
-from weft.domain.reading.search import SEARCH_LIMIT_MAX, SearchMode, SearchQuery, SearchResults
+from weft.domain.reading.search import (
+    SEARCH_LIMIT_MAX,
+    SearchHit,
+    SearchMode,
+    SearchQuery,
+    SearchResults,
+)
+from weft.domain.text.highlights import find_highlights
 from weft.errors import Unsupported
 
-_WORD = re.compile(r"[^\W_]+")
+if TYPE_CHECKING:
+    from rich.text import Text
 
 
 @click.command(cls=Verb)
@@ -23,6 +32,8 @@ _WORD = re.compile(r"[^\W_]+")
 @click.argument("query", nargs=-1)
 @click.option("--all", "in_all", is_flag=True, help="Search all collections; name none.")
 @connection_filter
+@click.option("--path", metavar="PATH", help="Only below this path, or where 'docs/*.md' fits.")
+@click.option("--author", metavar="NAME", help="Only what they wrote or sent; a part of the name.")
 @type_filter
 @click.option("--since", metavar="TIME", help="Only what was updated since: 24h, 7d or a date.")
 @click.option("--until", metavar="TIME", help="Only what was updated before then.")
@@ -30,7 +41,8 @@ _WORD = re.compile(r"[^\W_]+")
     "--mode",
     type=click.Choice([mode.value for mode in SearchMode]),
     default=SearchMode.AUTO.value,
-    help="By meaning only where Airweave searches.",
+    show_default=True,
+    help="By words, by meaning, or both as far as there is both.",
 )
 @click.option(
     "--limit",
@@ -48,6 +60,8 @@ def search(
     query: tuple[str, ...],
     in_all: bool,
     connection: str | None,
+    path: str | None,
+    author: str | None,
     entity_type: str | None,
     since: str | None,
     until: str | None,
@@ -55,7 +69,7 @@ def search(
     limit: int,
     cursor: str | None,
 ) -> None:
-    """Search COLLECTION for the words of QUERY; no quotes are needed."""
+    """Search COLLECTION for QUERY; no quotes are needed."""
     now = datetime.now(UTC)
     words = (collection, *query) if in_all else query
     if not words:
@@ -65,6 +79,8 @@ def search(
         query=" ".join(words),
         mode=SearchMode(mode),
         connection=connection,
+        path=path or None,
+        author=author or None,
         entity_type=entity_type,
         since=parse_moment(since, now, "since"),
         until=parse_moment(until, now, "until"),
@@ -75,7 +91,7 @@ def search(
     if app.as_json:
         emit(results)
     else:
-        _print(results, wanted.query)
+        _print(results, wanted)
 
 
 async def _search(backend: Backend, wanted: SearchQuery) -> SearchResults:
@@ -84,37 +100,47 @@ async def _search(backend: Backend, wanted: SearchQuery) -> SearchResults:
     return await backend.search.search(wanted)
 
 
-def _print(results: SearchResults, query: str) -> None:
+def _print(results: SearchResults, wanted: SearchQuery) -> None:
     from rich.padding import Padding
-    from rich.text import Text
 
     from weft.cli.terminal.tables import console
 
     out = console()
     if not results.hits:
         out.print("Nothing found.")
-        return
-    if results.matched == "any" and not results.by_meaning:
+    elif results.matched == "any" and not results.by_meaning:
         out.print("Not all of these have all of the words.", style="yellow")
-    words = _words_pattern(query)
     for hit in results.hits:
-        title, snippet = Text(plain(hit.title) or hit.entity_id, style="bold"), plain(hit.snippet)
-        title.highlight_regex(words, "yellow")
-        found = Text(snippet)
-        found.highlight_regex(words, "bold yellow")
-        out.print(title)
-        out.print(Padding(found, (0, 0, 0, 2)))
-        where = [hit.type, hit.connection_name, hit.url or hit.entity_id]
-        where += ["searched live"] if hit.live else []
-        out.print(Padding(Text(" | ".join(map(plain, where)), style="dim"), (0, 0, 1, 2)))
+        out.print(_highlight(plain(hit.title) or hit.entity_id, wanted.query, "bold"))
+        out.print(Padding(_highlight(plain(hit.snippet), wanted.query), (0, 0, 0, 2)))
+        about = " | ".join(plain(part) for part in _list_facts(hit))
+        out.print(Padding(about, (0, 0, 1, 2)), style="dim")
     if results.note:
         out.print(plain(results.note), style="dim")
-    if results.next_cursor:
+    if results.next_cursor and wanted.limit < SEARCH_LIMIT_MAX:
         out.print("There are more: raise --limit.", style="dim")
+    elif results.next_cursor:
+        out.print(f"There are more: --cursor {results.next_cursor}", style="dim", soft_wrap=True)
 
 
-def _words_pattern(query: str) -> re.Pattern[str]:
-    """Return what matches the query's words, and slightly longer forms of them."""
-    words = {re.escape(word) for word in _WORD.findall(query)}
-    longest_first = "|".join(sorted(words, key=len, reverse=True))
-    return re.compile(rf"(?<![a-z0-9])(?:{longest_first or '(?!)'})[a-z]{{0,3}}(?![a-z0-9])", re.I)
+def _highlight(text: str, query: str, style: str = "") -> "Text":
+    from rich.text import Text
+
+    shown = Text(text, style=style)
+    for begin, end in find_highlights(text, query):
+        shown.stylize("bold yellow", begin, end)
+    return shown
+
+
+def _list_facts(hit: SearchHit) -> Iterator[str]:
+    """Tell how good the hit is, what and where it is and what is nearly the same."""
+    if hit.strength:
+        yield hit.strength.value
+    yield from (hit.type, hit.connection_name)
+    if hit.updated_at:
+        yield f"{hit.updated_at:%F}"
+    yield hit.url or hit.path or hit.entity_id
+    if hit.live:
+        yield "searched live"
+    if hit.copies:
+        yield f"nearly the same: {', '.join(copy.title or copy.entity_id for copy in hit.copies)}"
