@@ -53,6 +53,7 @@ torture: $(VENV)/.dev  ## Kill syncs 500 times, fill the disk, call at random, s
 		$(BIN)/python -m pytest tests/integration
 	TORTURE_BYTES=5000000 $(BIN)/python -m pytest -rP tests/acceptance/hostile/test_syncs.py \
 		tests/unit/document/test_hostile_documents.py
+	TORTURE_FAULT_SHARE=1 $(BIN)/python -m pytest tests/contract
 
 coverage: $(VENV)/.dev  ## Run all tests and report which lines ran, subprocesses included.
 	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --cov --cov-report=term:skip-covered \

@@ -150,8 +150,12 @@ class FaultTable:
         return "\n".join([*rows, self.totals, *self.broken])
 
 
-async def try_faults(make: Make, context: SourceContext, faults: ListingFaults) -> FaultTable:
+async def try_faults(
+    make: Make, context: SourceContext, faults: ListingFaults, share: int = 1
+) -> FaultTable:
     """Sync once, then list again with each fault at each place, and see what is lost.
+
+    A ``share`` of 4 tries about each fourth of them; see `choose_faults`.
 
     Each is tried on a listing that knows versions and on one that reads all anew, and if the
     source goes on from cursors, from its last one. A listing holds if nothing is deleted, the
@@ -160,13 +164,13 @@ async def try_faults(make: Make, context: SourceContext, faults: ListingFaults) 
     table = FaultTable()
     whole = StoredCopy()
     await whole.take(make(context=context))
-    for name, known, cursor in _ways(make(context=context), whole):
+    for start, (name, known, cursor) in enumerate(_ways(make(context=context), whole)):
         async with faults.record(context) as watched:
             source = make(
                 known=known, stored=whole.entities, last_cursor=whole.cursor, context=watched
             )
             await whole.copy().take(source, cursor)
-        for fault in faults.plan():
+        for fault in choose_faults(faults.plan(), share, start):
             copy = whole.copy()
             trouble = None
             async with faults.inject(fault, context) as bad:
@@ -183,6 +187,20 @@ async def try_faults(make: Make, context: SourceContext, faults: ListingFaults) 
             else:
                 table.broken.append(f"{fault.name} at place {fault.place}, {name}: {trouble}")
     return table
+
+
+def choose_faults(plan: Collection[Fault], share: int, start: int) -> list[Fault]:
+    """Choose one of ``share`` faults, the same each time, and others for another ``start``.
+
+    Each fault keeps a place at least, and where there are enough of them each place a fault.
+    """
+    places = Counter(fault.name for fault in plan)
+    order = {name: number for number, name in enumerate(places, start)}
+    return [
+        fault
+        for fault in plan
+        if (order[fault.name] + fault.place) % min(share, places[fault.name]) == 0
+    ]
 
 
 def _ways(source: AnySource, whole: StoredCopy) -> list[tuple[str, Mapping[str, str], Json | None]]:
