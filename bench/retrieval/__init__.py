@@ -11,6 +11,8 @@ from math import log2
 from pathlib import Path
 from time import perf_counter
 
+import anyio
+
 from bench.retrieval.sets import QuestionSet, make_sets
 from bench.table import Row, percentile
 from bench.throughput import open_database
@@ -22,6 +24,7 @@ from weft.local.store.sqlite.file.session import Session
 from weft.settings import Settings
 
 RANKS = 10
+LOOK_SECONDS = 0.2
 
 Ask = Callable[[str], Awaitable[Sequence[str]]]
 
@@ -41,12 +44,14 @@ async def rows() -> list[Row]:
 
 
 async def _measure(questions: QuestionSet, home: Path) -> list[Row]:
-    async with open_engine(home) as (backend, connection_id):
+    async with open_engine(home, embed=True) as (backend, connection_id):
         entities = [
             Entity(id=each.key, type="document", title=each.key, text=each.text)
             for each in questions.documents
         ]
         await time_sync(backend, connection_id, entities)
+        while (await backend.collections.get(COLLECTION)).not_embedded:  # noqa: ASYNC110 (by a process)
+            await anyio.sleep(LOOK_SECONDS)
         search = backend.search
         assert search is not None
         db = open_database(Settings(home=home).database_path)
