@@ -76,7 +76,12 @@ class HybridSearch:
         meaning = Meaning()
         if self._models is not None:
             meaning = await rank_by_meaning(
-                self._store, self._models, asked.scope, asked.text, asked.wanted
+                self._store,
+                self._models,
+                asked.scope,
+                asked.text,
+                asked.wanted,
+                with_far=asked.mode is SearchMode.MEANING,
             )
         if asked.mode is SearchMode.MEANING and not meaning.is_any:
             raise Unsupported(

@@ -41,9 +41,18 @@ class Meaning(NamedTuple):
 
 
 async def rank_by_meaning(
-    store: Store, models: Models, scope: Scope, query: str, wanted: EntityFilter
+    store: Store,
+    models: Models,
+    scope: Scope,
+    query: str,
+    wanted: EntityFilter,
+    *,
+    with_far: bool = False,
 ) -> Meaning:
-    """Rank what is embedded. A model that cannot be had is told in the note, not raised."""
+    """Rank what is embedded. A model that cannot be had is told in the note, not raised.
+
+    What has nothing in common with the query is left out, unless it is wanted ``with_far``.
+    """
     covered = await store.vectors.measure(scope)
     rankings: list[Sequence[Ranked]] = []
     strong: set[int] = set()
@@ -61,7 +70,8 @@ async def rank_by_meaning(
             notes.append(str(error))
             continue
         found = await store.vectors.nearest(scope, each.model, vector, wanted, limit=CANDIDATES)
-        rankings.append([one for one in found if one.score >= encoder.floor])
+        floor = 0.0 if with_far else encoder.floor
+        rankings.append([one for one in found if one.score > floor])
         strong.update(one.no for one in found if one.score >= encoder.strong)
         if each.way != PACKAGED:
             was_sent = ", to which the query was sent" if each.way == ENDPOINT else ""

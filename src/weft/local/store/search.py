@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, NamedTuple, Protocol
 
+from weft.domain.text.little_words import is_little
 from weft.local.store.browse import EntityFilter, Scope
 
 HEAD_MAX_CHARS: Final = 8_000
@@ -24,6 +25,11 @@ class Term:
     text: str
     is_required: bool = False
     is_prefix: bool = False
+
+
+def drop_little(terms: Sequence[Term]) -> Sequence[Term]:
+    """Leave out "the" and its like, unless nothing would be left."""
+    return [t for t in terms if t.is_required or not is_little(t.text)] or terms
 
 
 class Ranked(NamedTuple):

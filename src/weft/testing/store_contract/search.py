@@ -225,6 +225,14 @@ class TextSearchContract:
         assert hit.excerpt.offset == text.index(hit.excerpt.text.strip(" …"))
 
     @pytest.mark.anyio
+    async def test_excerpt_is_around_the_words_that_say_something(self, store: Store) -> None:
+        made = await make_connection(store)
+        text = f"{'how it is and what it does, ' * 60}\nThe needle.\n{'so it is. ' * 60}"
+        await list_all(store, made, make_entity("a", text))
+        [hit] = await find(store, "how", "is", "the", "needle", "it")
+        assert "The needle." in hit.excerpt.text
+
+    @pytest.mark.anyio
     @pytest.mark.parametrize("unbroken", [char * 70_000 for char in "= f语"])
     @pytest.mark.parametrize("first", [True, False])
     async def test_snippet_is_short_whatever_stands_between_words(

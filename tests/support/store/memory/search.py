@@ -16,6 +16,7 @@ from weft.local.store.search import (
     SearchStore,
     ShownEntity,
     Term,
+    drop_little,
 )
 from weft.local.store.spelling import (
     Phrase,
@@ -61,6 +62,7 @@ class MemorySearch(SearchStore):
     async def show(
         self, scope: Scope, terms: Sequence[Term], numbers: Sequence[int]
     ) -> Sequence[ShownEntity]:
+        terms = drop_little(terms)
         sought = [spell(term.text, is_prefix=term.is_prefix) for term in terms]
         shown: dict[int, ShownEntity] = {}
         for owner, each in self._state.within(Scope(scope.organization_id)):

@@ -94,6 +94,13 @@ async def test_unrelated_query_finds_nothing(store: Store) -> None:
     assert (await find(store, ask("monarch"), ScriptedModels()))[0] == []
 
 
+async def test_meaning_alone_shows_what_is_nearest_however_far(store: Store) -> None:
+    await fill(store, {"near": "car meal meal meal meal meal", "far": "nothing at all"})
+    assert (await find(store, ask("vehicle"), ScriptedModels()))[0] == []
+    [hit], _ = await find(store, ask("vehicle", SearchMode.MEANING), ScriptedModels())
+    assert (hit.path, hit.strength) == ("near", Strength.WEAK)
+
+
 async def test_note_says_how_much_is_embedded_so_far(store: Store) -> None:
     await fill(store)
     other = await make_connection(store, "other-docs")

@@ -1,6 +1,5 @@
 """Expressions of FTS5's language for what is looked for, and how many entities they fit."""
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -9,13 +8,6 @@ from weft.local.store.spelling import Phrase, Spelling, loosen, spell
 from weft.local.store.sqlite.entities.excerpts import index_tokenizer
 from weft.local.store.sqlite.file.queries import queries
 from weft.local.store.sqlite.file.session import Session
-
-# They are in nearly every English text: ranking by them takes long and changes little.
-_LITTLE_WORD = re.compile(
-    r"an?|and|are|as|at|be|but|by|can|do|does|for|from|had|has|have|he|her|his|how|i|if|in|into|is|"
-    r"its?|me|my|no|not|of|on|or|our|she|so|than|that|the|their|them|then|there|these|they|this|to|"
-    r"us|was|we|were|what|when|where|which|who|why|will|with|would|your?"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +34,6 @@ def drop_alike(db: Session, terms: Sequence[Term]) -> list[Term]:
         if key not in alike or term.is_required:
             alike[key] = term
     return list(alike.values())
-
-
-def drop_little(terms: Sequence[Term]) -> Sequence[Term]:
-    """Leave out "the" and its like, unless nothing would be left."""
-    return [
-        t for t in terms if t.is_required or not _LITTLE_WORD.fullmatch(t.text.lower())
-    ] or terms
 
 
 def look_up(db: Session, terms: Sequence[Term], last: int, most: int) -> list[Word]:

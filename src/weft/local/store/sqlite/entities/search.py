@@ -7,13 +7,19 @@ from typing import Any
 
 from weft.local.store.authors import folded_or_none
 from weft.local.store.browse import EntityFilter, Scope
-from weft.local.store.search import HEAD_MAX_CHARS, Ranked, SearchStore, ShownEntity, Term
+from weft.local.store.search import (
+    HEAD_MAX_CHARS,
+    Ranked,
+    SearchStore,
+    ShownEntity,
+    Term,
+    drop_little,
+)
 from weft.local.store.sqlite.entities.browse import globs_of
 from weft.local.store.sqlite.entities.excerpts import cut_excerpt, find_places, index_tokenizer
 from weft.local.store.sqlite.entities.expressions import (
     Word,
     drop_alike,
-    drop_little,
     join,
     look_up,
 )
@@ -148,7 +154,8 @@ def _list_ranked(db: Session, values: dict[str, Any], match: str, after: int = 0
 def _show(
     db: Session, organization_id: str, terms: Sequence[Term], numbers: Sequence[int]
 ) -> list[ShownEntity]:
-    words = look_up(db, drop_alike(db, terms), 1, 1)
+    looked_for = drop_little(drop_alike(db, terms))
+    words = look_up(db, looked_for, 1, 1)
     nos = carray(array("q", numbers))
     values: dict[str, Any] = {"nos": nos, "match": join(words, " OR ")}
     places = dict(_rows(db, "index_places", values)) if words else {}
@@ -160,7 +167,7 @@ def _show(
     tokenize = index_tokenizer(db)
     for no in numbers:
         if no in found and places.get(no) is None:
-            sought = (term.text for term in terms)
+            sought = (term.text for term in looked_for)
             places[no] = find_places(tokenize, found[no]["text"], sought)
     return [
         ShownEntity(
