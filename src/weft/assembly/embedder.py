@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from weft.local.jobs.embedder import Caution
 
 NICENESS = 15
+LINE_MAX_CHARS = 400
 LAST_SECONDS = 5.0
 """How long it may take to end when its parent has ended."""
 
@@ -51,7 +52,8 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--through", type=int, default=-1)
     parser.add_argument("--size", type=int, default=0)
     parser.add_argument("--pass-over", type=int, nargs="*", default=[])
-    return parser.parse_args(arguments)
+    # A Weft of another version may give other options, and is told that it is one.
+    return parser.parse_known_args(arguments)[0]
 
 
 def _take_stdout() -> Callable[[str], None]:
@@ -62,7 +64,7 @@ def _take_stdout() -> Callable[[str], None]:
     def tell(line: str) -> None:
         # A parent that is gone need not hear it: the end of the input tells that it is.
         with suppress(BrokenPipeError):
-            os.write(told, f"{' '.join(line.split())}\n".encode())
+            os.write(told, f"{' '.join(line.split())[:LINE_MAX_CHARS]}\n".encode())
 
     return tell
 

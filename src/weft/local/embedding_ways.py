@@ -46,6 +46,8 @@ class EmbeddingWays:
         """
         models = SettingsModels(self._settings)
         model = await anyio.to_thread.run_sync(lambda: models.encoder(way).model)
+        # Who embeds does not take the place of another model: here somebody decides for this one.
+        await self._store.vectors.use_models({way: model})
         waiting = await self._store.vectors.set_way(collection, way)
         if waiting is None:
             raise NotFound("The collection was deleted meanwhile.", field="collection")

@@ -173,7 +173,9 @@ class EmbedderKeeper:
                 self._tell("Weft was upgraded while it ran: restart it.")
                 await anyio.sleep_forever()
             case _:
-                self._tell(f"The process that embeds ended by itself (code {code}).")
+                hung = f"said nothing for {SILENCE_MAX_SECONDS:.0f} s, and was ended"
+                how = hung if code is None else f"ended by itself (code {code})"
+                self._tell(f"The process that embeds {how}.")
                 if run.trying is not None:
                     self._note_death(run.trying)
 
@@ -225,7 +227,7 @@ class _Run:
                 await process.wait()
             return process.returncode
         finally:
-            with anyio.CancelScope(shield=True):
+            with anyio.move_on_after(END_SECONDS, shield=True):
                 # Whatever it was about to write is written whole or not at all.
                 with suppress(ProcessLookupError):
                     process.kill()
@@ -244,8 +246,7 @@ class _Run:
     def _heed(self, line: str) -> None:
         word, _, rest = line.partition(" ")
         if word == Said.TRYING:
-            first, last, size = map(int, rest.split())
-            self.trying = Batch(first, last, size)
+            self.trying = Batch(*map(int, rest.split()))
         elif word == Said.KEPT:
             self.trying = None
             self._note_progress()

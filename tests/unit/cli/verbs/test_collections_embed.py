@@ -37,6 +37,8 @@ def test_model_in_a_folder_is_named_and_the_way_is_shown_and_recorded(
     assert "The collection 'team-docs' is embedded by embeds " in done.stdout
     assert "0 entities wait" in done.stdout
     assert ways(shell) == ["folder"]
+    report = json.loads(shell.run("doctor", "--json").stdout)
+    assert "entities embedded by embeds " in report["meaning"]["folder"]
     assert "embedded by" in shell.run("collections").stdout
     entry = shell.list_items("audit")[0]
     assert (entry["action"], entry["operation"]) == ("embed", "collections embed")
