@@ -20,7 +20,7 @@ from weft.domain.connections import (
     SyncSummary,
 )
 from weft.domain.jobs import Job, JobStatus, JobTrigger
-from weft.domain.reading.search import SearchHit
+from weft.domain.reading.search import SearchCopy, SearchHit, Strength
 from weft.domain.schedules import Schedule
 from weft.domain.sources import FieldInfo, SourceInfo
 from weft.errors import ErrorCategory
@@ -29,7 +29,7 @@ from weft.wire.answer import organization_uuid
 from weft.wire.collections import CollectionAnswer, read_collection
 from weft.wire.connections import ConnectionAnswer, ConnectionItem
 from weft.wire.jobs import JobAnswer
-from weft.wire.search import hit_answer
+from weft.wire.search import SearchAnswer, hit_answer, read_results
 from weft.wire.sources import SourceAnswer, read_source
 
 AIRWEAVE = json.loads(
@@ -235,6 +235,33 @@ def test_each_source_has_the_shape_of_airweaves_and_comes_back_whole(name: str) 
         (each.name, each.required, each.secret) for each in info.auth_fields
     ]
     assert (read.auth_methods, read.entity_types) == (info.auth_methods, info.entity_types)
+
+
+def test_hit_is_read_back_as_it_was_sent() -> None:
+    hit = SearchHit(
+        entity_id="7",
+        connection_id=ID,
+        connection_name="Docs Repo",
+        type="file",
+        title="Readme",
+        snippet="a pelican " * 90,
+        offset=5200,
+        path="docs/a.md",
+        url="https://host/docs/a.md",
+        updated_at=datetime(2026, 5, 1, 12, tzinfo=UTC),
+        score=1.5,
+        strength=Strength.WEAK,
+        copies=(SearchCopy(entity_id="8", title="Copy"),),
+    )
+    answer = SearchAnswer(
+        results=[hit_answer(hit, make_connection())],
+        matched="any",
+        by_meaning=True,
+        note="1 of 2 so far.",
+    )
+    read = read_results(answer.model_dump(mode="json"))
+    assert [each.hit for each in read.hits] == [hit]
+    assert (read.matched, read.by_meaning, read.note) == ("any", True, "1 of 2 so far.")
 
 
 @pytest.mark.parametrize("owner", [make_connection(), None])

@@ -1,6 +1,7 @@
 """Search by words and meaning together: what it finds, in which order, and what it says of it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from threading import Event
 
@@ -143,6 +144,22 @@ async def test_pages_hold_each_hit_once_beyond_the_candidates_too(store: Store) 
         more = page.more
     assert len(seen) == len(set(seen))
     assert set(cars) <= {*seen}
+
+
+@pytest.mark.parametrize("mode", SearchMode)
+async def test_pages_with_copies_hold_each_entity_once(store: Store, mode: SearchMode) -> None:
+    texts = {f"car{n}": f"car of the owner number{n % 5} and nobody else" for n in range(40)}
+    await fill(store, texts)
+    search = HybridSearch(store, ScriptedModels())
+    asked = replace(ask("car", mode), fold_copies=True)
+    seen: list[str] = []
+    offset, more = 0, True
+    while more:
+        page = await search.rank(asked, 7, offset)
+        for hit in (await search.show(asked, page))[0]:
+            seen += [hit.title, *(copy.title for copy in hit.copies)]
+        offset, more = offset + 7, page.more
+    assert sorted(seen) == sorted(texts)
 
 
 async def test_hit_without_the_words_shows_its_nearest_passage(store: Store) -> None:
