@@ -12,6 +12,18 @@ from weft.sources.imap.source import ImapSource
 from weft.testing.source_contract import Change, SourceCase, SourceContract, offline_context
 
 
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    """Wider than elsewhere, for `shared_loop`."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="module", autouse=True)
+async def shared_loop(anyio_backend: str) -> AsyncGenerator[None]:
+    """One event loop for all tests, so that one child process parses all their messages."""
+    yield  # noqa: PT022 (a loop lives as long as a fixture in it)
+
+
 class TestImap(SourceContract):
     """A mailbox with two folders, behind a proxy that makes the faults."""
 
