@@ -1,6 +1,7 @@
 """No result is over 64 KiB on the wire, whatever it holds, and none is refused for its size."""
 
 import json
+from functools import lru_cache
 from typing import Any
 
 import pytest
@@ -35,6 +36,8 @@ def size_on_wire(result: CallToolResult) -> int:
     return len(json.dumps(result.model_dump(mode="json", by_alias=True, exclude_none=True)))
 
 
+# One at a time, because each takes up to 50 MB; those of a character come after one another.
+@lru_cache(maxsize=1)
 def make_large(char: str, kinds: int = 20_000) -> Connection:
     """Make a connection that is large wherever a source or a remote API decides the size."""
     types = {f"{number}{char * 600}": {"count": number + 1} for number in range(kinds)}
