@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Final
 
 from weft.domain.text.folding import fold_text
+from weft.domain.text.little_words import is_little
 
 LONGER_BY_MAX: Final = 3
 """So many more letters may a form of a word have, as in connections and connected."""
@@ -66,9 +67,9 @@ def _read(query: str) -> _Wanted:
             begun |= _spellings(part[0])
         else:
             words |= _spellings(part[0])
-    # A letter or two stand in too many words to show anything, unless there is nothing else.
-    long = {word for word in words if len(word) > 2}
-    return _Wanted(long or words, begun, pairs)
+    # They stand nearly everywhere, and so show nothing unless there is nothing else.
+    telling = {word for word in words if len(word) > 2 and not is_little(word)}
+    return _Wanted(telling or words, begun, pairs)
 
 
 def _find(text: str, wanted: _Wanted) -> Iterator[tuple[int, int]]:

@@ -6,6 +6,10 @@ const PART = new RegExp(`[${DENSE}]+|(?:(?![${DENSE}])[\\p{L}\\p{N}])+`, "gu");
 const IS_DENSE = new RegExp(`^[${DENSE}]`, "u");
 const PIECE = /[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+/g;
 const OUT = { ä: "ae", ö: "oe", ü: "ue", ø: "oe", å: "aa" };
+const LITTLE = new Set((
+  "and are but can does for from had has have her his how into its not our she than that the their them " +
+  "then there these they this was were what when where which who why will with would you your"
+).split(" "));
 const LONGER_BY = 3, STEM = 4;
 
 const fold = (text) => text.normalize("NFKD").toLowerCase().replace(/\p{M}/gu, "").replace(/ß/g, "ss");
@@ -27,8 +31,8 @@ function readQuery(query) {
     } else if (letters.length === 1) pairs.add(part);
     else letters.slice(1).forEach((letter, place) => pairs.add(letters[place] + letter));
   }
-  const long = [...words].filter((word) => word.length > 2);
-  const wanted = long.length ? long : [...words];
+  const telling = [...words].filter((word) => word.length > 2 && !LITTLE.has(word));
+  const wanted = telling.length ? telling : [...words];
   const has = (text) => spellings(text).some((word) =>
     wanted.some((each) => isForm(word, each)) || [...begun].some((each) => word.startsWith(each)));
   return { has, pairs: [...pairs] };
