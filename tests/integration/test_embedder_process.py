@@ -8,21 +8,33 @@ import pytest
 
 from tests.support.patience import PATIENCE_SECONDS
 from weft import __version__
+from weft.assembly.backends import EMBEDDER_ARGUMENTS
 from weft.local.from_settings import embedder_environment, embedder_lock
 from weft.local.jobs.embedder import End
 from weft.local.process_liveness import try_to_lock
 from weft.settings import Settings
 
-START = "import sys; from weft.assembly.embedder import main; sys.exit(main(sys.argv[1:]))"
-WITHOUT_NUMPY = f"import importlib.util as u; u.find_spec = lambda _: None; {START}"
+WITHOUT_NUMPY = """
+import importlib.util, sys
+importlib.util.find_spec = lambda _: None
+from weft.assembly.embedder import main
+sys.exit(main(sys.argv[1:]))
+"""
 
 
-def run(home: Path, program: str = START, version: str = __version__) -> tuple[int, str]:
-    """Run it until it ends by itself, and return its exit code and what it said."""
-    command = [sys.executable, "-P", "-c", program, "--version", version]
+def run(
+    home: Path, *start: str, version: str = __version__, folder: Path | None = None
+) -> tuple[int, str]:
+    """Run it in a folder until it ends by itself, and return its exit code and what it said."""
+    command = [sys.executable, *(start or EMBEDDER_ARGUMENTS), "--version", version]
     environment = dict(embedder_environment(Settings(home=home)))
     with subprocess.Popen(
-        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        command,
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         assert process.stdout is not None
         return process.wait(PATIENCE_SECONDS), process.stdout.read()
@@ -33,13 +45,21 @@ def test_one_of_another_version_leaves_the_database_alone(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
+def test_no_module_of_the_present_folder_is_run(tmp_path: Path) -> None:
+    for name in ("weft", "argparse", "anyio"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit(99)")
+    home = tmp_path / "home"
+    home.mkdir()
+    assert run(home, version="0.0.1", folder=tmp_path) == (End.OTHER_VERSION, "")
+
+
 def test_second_one_ends(tmp_path: Path) -> None:
     with try_to_lock(embedder_lock(Settings(home=tmp_path))):
         assert run(tmp_path) == (End.BUSY, "")
 
 
 def test_one_without_numpy_says_so(tmp_path: Path) -> None:
-    code, said = run(tmp_path, WITHOUT_NUMPY)
+    code, said = run(tmp_path, "-c", WITHOUT_NUMPY)
     assert code == End.TROUBLE
     assert said.startswith("trouble Search by meaning needs numpy, which is not installed.")
 

@@ -52,6 +52,8 @@ _logger = logging.getLogger(__name__)
 
 PROCESSES_FOLDER_NAME = "processes"
 EMBEDDER_AFTER_SECONDS = 1.0
+# Without -P, Python would look for modules in the present folder first, which is anybody's.
+EMBEDDER_ARGUMENTS = ("-P", "-m", "weft.assembly.embedder")
 
 PagesUrl = Callable[[], Awaitable[str]]
 
@@ -229,8 +231,7 @@ async def _keep_embedder(settings: Settings, store: Store) -> None:
     await anyio.sleep(EMBEDDER_AFTER_SECONDS)
     from weft.local.jobs.embedder import Embedder, EmbedderKeeper
 
-    # Without -P, Python would look for modules in the present folder first, which is anybody's.
-    command = (sys.executable, "-P", "-m", "weft.assembly.embedder", "--version", __version__)
+    command = (sys.executable, *EMBEDDER_ARGUMENTS, "--version", __version__)
     environment, lock = embedder_environment(settings), embedder_lock(settings)
     embedder = Embedder(command, environment, lock=lock, trouble=trouble)
     await EmbedderKeeper(store, embedder, models_of(settings)).run()
