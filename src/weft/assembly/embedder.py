@@ -88,7 +88,7 @@ async def _embed(caution: "Caution", adopt: bool, tell: Callable[[str], None]) -
             require_numpy()
             from weft.local.jobs.embedding import Embedding  # which imports it
 
-            ways, models = [*models_of(settings)], SettingsModels(settings)
+            ways, models = [*models_of(settings)], SettingsModels(settings, patient=True)
             async with open_store(settings) as store:
                 embedding = Embedding(store, ways, models, caution, tell)
                 with anyio.CancelScope() as scope:

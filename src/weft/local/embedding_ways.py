@@ -44,7 +44,7 @@ class EmbeddingWays:
         The model is tried first: raises InvalidInput naming the setting that is missing, or what
         the model raises. Raises NotFound when the collection is gone.
         """
-        models = SettingsModels(self._settings)
+        models = SettingsModels(self._settings, patient=True)
         model = await anyio.to_thread.run_sync(lambda: models.encoder(way).model)
         # Who embeds does not take the place of another model: here somebody decides for this one.
         await self._store.vectors.use_models({way: model})

@@ -1,7 +1,7 @@
 """A stand-in for an OpenAI-compatible API of embeddings, behind a real loopback server."""
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import anyio
@@ -70,6 +70,6 @@ def encoder_for(
     return EndpointEncoder(endpoint, clock=clock, **options)
 
 
-def in_thread(work: Callable[[], Any]) -> Awaitable[Any]:
+async def in_thread(work: Callable[[], Any]) -> Any:
     """Run what blocks in a thread, as Weft does."""
-    return anyio.to_thread.run_sync(work)
+    return await anyio.to_thread.run_sync(work)

@@ -43,14 +43,16 @@ LEARNT_MIN_BYTES: Final = 512
 """Models read more than this, so one text that needs to be shorter says nothing of others."""
 
 PASSAGES_SECONDS: Final = 150.0
-QUERY_SECONDS: Final = 8.0
+QUERY_SECONDS: Final = 15.0
+"""Loading a model takes some of them, and a server such as Ollama gives up when nobody waits."""
+
 SILENCE_SECONDS: Final = 30.0
 """After a query that failed, searches do without the endpoint for so long."""
 
 _PASSAGES: Final = HttpLimits(
     read_s=90, total_s=120, max_body_bytes=32 << 20, attempts=3, longest_wait_s=60
 )
-_QUERY: Final = HttpLimits(read_s=QUERY_SECONDS, total_s=QUERY_SECONDS, attempts=1)
+_QUERY: Final = HttpLimits(read_s=PASSAGES_SECONDS, total_s=PASSAGES_SECONDS, attempts=1)
 # llama.cpp answers 500 to a text that is longer than its batch, others 400, 413 or 422.
 _TOO_MUCH: Final = frozenset({400, 413, 422, 500})
 
@@ -146,6 +148,8 @@ class EndpointEncoder(Encoder):
             raise self._failed[1].with_traceback(None)
         try:
             found = anyio.run(self._embed_within, self._query_seconds, texts, _QUERY)
+        except InvalidInput:
+            raise  # It is about this text.
         except WeftError as error:
             self._failed = self._monotonic(), error
             raise

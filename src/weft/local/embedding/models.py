@@ -21,10 +21,15 @@ _SETTINGS: Final = {ENDPOINT: "embeddings_url", FOLDER: "embeddings_folder"}
 
 
 class SettingsModels(Models):
-    """The models of one process. Each is loaded once, by the first thread that asks for it."""
+    """The models of one process. Each is loaded once, by the first thread that asks for it.
 
-    def __init__(self, settings: Settings) -> None:
+    With ``patient``, an endpoint may take as long to answer as its model takes to load; without,
+    somebody waits for a search.
+    """
+
+    def __init__(self, settings: Settings, *, patient: bool = False) -> None:
         self._settings = settings
+        self._patient = patient
         self._lock = Lock()
         self._encoders: dict[str, Encoder] = {}
         self._reranker: Reranker | None = None
@@ -34,7 +39,7 @@ class SettingsModels(Models):
             if way not in self._encoders:
                 require_way(self._settings, way)
                 require_numpy()
-                self._encoders[way] = _LOADERS[way](self._settings)
+                self._encoders[way] = _LOADERS[way](self._settings, self._patient)
             return self._encoders[way]
 
     def reranker(self) -> Reranker | None:
@@ -56,7 +61,7 @@ class Trial(NamedTuple):
 
 def try_models(settings: Settings, ways: Sequence[str]) -> tuple[Mapping[str, Trial], Trial | None]:
     """Try the model of each of these ways to embed, and the reranker if one is set; blocks."""
-    models = SettingsModels(settings)
+    models = SettingsModels(settings, patient=True)
     tried = {way: _try(lambda way=way: models.encoder(way).model) for way in ways}
     reranks = settings.rerank is not None
     return tried, _try(lambda: _name_of(models.reranker())) if reranks else None
@@ -106,15 +111,20 @@ def _is_allowed(settings: Settings, way: str) -> bool:
     return way not in _SETTINGS or getattr(settings, _SETTINGS[way]) is not None
 
 
-def _load_packaged(_settings: Settings) -> Encoder:
+def _load_packaged(_settings: Settings, _patient: bool) -> Encoder:
     from weft.local.embedding.static import StaticEncoder
 
     return StaticEncoder()
 
 
-def _load_endpoint(settings: Settings) -> Encoder:
+def _load_endpoint(settings: Settings, patient: bool) -> Encoder:
     # The HTTP stack takes long to import, and most processes embed by the packaged model.
-    from weft.local.embedding.endpoint import Endpoint, EndpointEncoder
+    from weft.local.embedding.endpoint import (
+        PASSAGES_SECONDS,
+        QUERY_SECONDS,
+        Endpoint,
+        EndpointEncoder,
+    )
     from weft.local.embedding.prefixes import find_prefixes
 
     url, model = settings.embeddings_url, settings.embeddings_model
@@ -124,11 +134,12 @@ def _load_endpoint(settings: Settings) -> Encoder:
         model, settings.embeddings_query_prefix, settings.embeddings_passage_prefix
     )
     return EndpointEncoder(
-        Endpoint(url, model, _read_key(settings), settings.embeddings_dimensions, prefixes)
+        Endpoint(url, model, _read_key(settings), settings.embeddings_dimensions, prefixes),
+        query_seconds=PASSAGES_SECONDS if patient else QUERY_SECONDS,
     )
 
 
-def _load_folder(settings: Settings) -> Encoder:
+def _load_folder(settings: Settings, _patient: bool) -> Encoder:
     from weft.local.embedding.folder import ModelFolder
 
     folder = settings.embeddings_folder
@@ -137,7 +148,7 @@ def _load_folder(settings: Settings) -> Encoder:
     return ModelFolder(folder, "WEFT_EMBEDDINGS_FOLDER").load_encoder()
 
 
-_LOADERS: Final[Mapping[str, Callable[[Settings], Encoder]]] = {
+_LOADERS: Final[Mapping[str, Callable[[Settings, bool], Encoder]]] = {
     PACKAGED: _load_packaged,
     ENDPOINT: _load_endpoint,
     FOLDER: _load_folder,

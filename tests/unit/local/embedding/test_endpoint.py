@@ -279,3 +279,14 @@ async def test_query_does_not_wait_for_an_endpoint_that_hangs_nor_ask_it_again_a
         with pytest.raises(SourceUnavailable, match="did not answer"):
             await in_thread(lambda: encoder.encode_query("abc"))
         assert len(site.requests) == 2
+
+
+async def test_query_that_the_endpoint_refuses_keeps_no_other_from_being_asked() -> None:
+    def answer(texts: list[str]) -> HttpReply:
+        return HttpReply(400) if "bad" in texts else answer_well(texts)
+
+    async with serve(handler(answer)) as site:
+        encoder = encoder_for(site)
+        with pytest.raises(InvalidInput):
+            await in_thread(lambda: encoder.encode_query("bad"))
+        assert (await in_thread(lambda: encoder.encode_query("good"))).any()

@@ -3,18 +3,20 @@
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from pydantic import SecretStr
 
 from tests.support.http import SECRET
 from tests.support.local.embeddings import handler, in_thread, texts_of
+from tests.support.patience import wait_until
 from weft.domain.reading.ways import ENDPOINT, FOLDER, PACKAGED
-from weft.errors import InvalidInput, Unsupported
-from weft.local.embedding import models
+from weft.errors import InvalidInput, SourceUnavailable, Unsupported
+from weft.local.embedding import endpoint, models
 from weft.local.embedding.models import SettingsModels, list_ways, try_models
 from weft.local.embedding.pooling import PairReranker, VectorReranker
 from weft.settings import Settings
-from weft.testing.scripted_http import serve
+from weft.testing.scripted_http import HttpReply, HttpRequest, serve
 
 FIXTURES = Path(__file__).parents[3] / "fixtures" / "models"
 
@@ -82,6 +84,30 @@ def test_file_without_a_key_is_told_and_not_repeated(tmp_path: Path, content: by
         SettingsModels(given).encoder(ENDPOINT)
     assert caught.value.field == "WEFT_EMBEDDINGS_KEY_FILE"
     assert "lines" not in str(caught.value)
+
+
+@pytest.mark.anyio
+async def test_only_whoever_searches_is_not_made_to_wait_for_a_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoint, "QUERY_SECONDS", 0.05)
+    release = anyio.Event()
+
+    async def answer(asked: HttpRequest) -> HttpReply:
+        await release.wait()
+        return handler()(asked)
+
+    async with serve(answer) as site:
+        given = settings(tmp_path, embeddings_url=f"{site.url}/v1", embeddings_model="m")
+        with pytest.raises(SourceUnavailable, match="did not answer"):
+            await in_thread(lambda: SettingsModels(given).encoder(ENDPOINT).model)
+        patient = SettingsModels(given, patient=True).encoder(ENDPOINT)
+        found: list[str] = []
+        async with anyio.create_task_group() as group:
+            group.start_soon(in_thread, lambda: found.append(patient.model))
+            await wait_until(lambda: len(site.requests) == 2)
+            release.set()
+    assert found == ["m 64"]
 
 
 def test_nothing_is_reranked_unless_a_setting_says_so(tmp_path: Path) -> None:
