@@ -57,7 +57,7 @@ async function showHits(cursor) {
   if (turn !== asked) return;
   $("found").setAttribute("aria-busy", "false");
   const hits = data.hits || [];
-  const items = hits.map((hit) => hitOf(hit, sought));
+  const items = hits.map((hit) => hitOf(hit, args.query));
   if (cursor) $("hits").append(...items);
   else $("hits").replaceChildren(...items);
   const shown = $("hits").children.length;

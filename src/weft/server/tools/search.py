@@ -149,7 +149,7 @@ def _no_hits(wanted: SearchQuery, results: SearchResults, excluded: bool | None)
     if excluded:
         text = f"Nothing fits, but without {filters} there are hits."
         return reply(text, data, notes=notes, next_step=f"Search without {filters}.")
-    text = "Nothing fits." if excluded is None else f"Nothing fits, and without {filters} neither."
+    text = "Nothing fits." if excluded is None else f"Nothing fits, with or without {filters}."
     tries = ["fewer or other words"]
     tries += ["no quotes, as what is quoted must be there"] if '"' in wanted.query else []
     tries += [f"no {filters}"] if filters and excluded is None else []
