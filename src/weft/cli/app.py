@@ -137,6 +137,9 @@ def cli() -> None:
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
     _replace_closed_streams()
+    # A Python process that this one starts, such as that which reads documents, would look for
+    # modules in the present folder first, and that may be a repository of anybody's.
+    os.environ["PYTHONSAFEPATH"] = "1"
     # Names of folders may be in an encoding that cannot be printed.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

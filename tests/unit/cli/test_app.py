@@ -1,6 +1,7 @@
 """The output of each verb, for people and for programs."""
 
 import json
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -11,7 +12,7 @@ from click.shell_completion import ShellComplete
 from tests.support.cli import NOW, make_collection, make_connection, make_failed_job, make_job
 from tests.support.server.content import FakeTrash
 from tests.support.terminal import Terminal
-from weft.cli.app import cli
+from weft.cli.app import cli, main
 from weft.domain.connections import ConnectionStatus, SyncSummary
 from weft.domain.jobs import JobStatus
 from weft.domain.reading.search import SEARCH_LIMIT_MAX, SearchCopy, SearchHit, Strength
@@ -320,3 +321,12 @@ def test_no_line_of_a_groups_help_breaks_off() -> None:
 def test_help_lists_every_verb_with_its_module() -> None:
     ctx = click.Context(cli, info_name="weft")
     assert all(cli.get_command(ctx, name) is not None for name in cli.list_commands(ctx))
+
+
+def test_processes_that_it_starts_run_no_module_of_the_present_folder(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PYTHONSAFEPATH", "")
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert os.environ["PYTHONSAFEPATH"] == "1"
