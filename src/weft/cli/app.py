@@ -36,7 +36,7 @@ _COMMANDS = {
     "resume": ("verbs.pause:resume", "Let a paused schedule go on."),
     "restore": ("verbs.restore:restore", "Bring back what was deleted."),
     "jobs": ("verbs.jobs:jobs", "The runs of syncs: list, show, cancel."),
-    "search": ("verbs.content.search:search", "Search a collection by words."),
+    "search": ("verbs.content.search:search", "Search a collection, or all."),
     "entities": ("verbs.content.entities:entities", "What is stored, and what syncs did to it."),
     "show": ("verbs.content.entities:show", "Print one stored text."),
     "export": ("verbs.content.export:export", "Write all that is stored, as JSON lines."),

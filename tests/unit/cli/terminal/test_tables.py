@@ -6,7 +6,6 @@ import pytest
 from rich.console import Console
 
 from weft.cli.terminal.tables import print_table
-from weft.cli.verbs.content.search import _words_pattern  # pyright: ignore[reportPrivateUsage]
 
 HEADERS = ("name", "source", "collection", "status", "entities", "last sync")
 ROW = ("Quarterly finances", "github", "quarterly-docs", "active", "1,234", "COMPLETED 3 min ago")
@@ -18,9 +17,3 @@ def test_no_value_is_lost_or_broken_into_letters(width: int) -> None:
     print_table(Console(file=out, width=width), HEADERS, [ROW, ROW], wide=("name", "collection"))
     for text in (*HEADERS, "Quarterly", "finances", "github", "active", "1,234", "COMPLETED"):
         assert text in out.getvalue()
-
-
-def test_matches_are_found_in_every_script_and_no_part_of_a_word() -> None:
-    found = _words_pattern("move 京都 (x").findall("Moves to 東京都, remove, x)")
-    assert found == ["Moves", "京都", "x"]
-    assert _words_pattern("!?").findall("anything") == []
