@@ -251,6 +251,16 @@ class TestSearch:
         assert asked == ["hybrid", "keyword", "semantic"]
         assert told == [True, False, True]
 
+    @pytest.mark.parametrize("field", ["path", "author"])
+    async def test_filter_that_airweave_lacks_is_refused_by_its_name(
+        self, place: Place, field: str
+    ) -> None:
+        async with place.open() as backend:
+            await make_connection(backend, "stub", auth=STUB_AUTH)
+            with pytest.raises(Unsupported) as caught:
+                await find(backend, "house", **{field: "docs/"})
+        assert (caught.value.field, caught.value.hint) == (field, f"Leave out {field}.")
+
     async def test_times_are_sent_with_their_zone(self, place: Place) -> None:
         since = datetime(2026, 5, 1, 14, tzinfo=timezone(timedelta(hours=2)))
         async with place.open() as backend:

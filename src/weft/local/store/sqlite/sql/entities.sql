@@ -46,9 +46,9 @@ UPDATE entity SET type = ?2, hash = ?3, version = ?4, updated_at = ?5, address =
 WHERE no = ?1;
 
 -- name: entity_fill_authors
--- What migrations fill a new column with. Bodies without metadata are most.
+-- Fills the authors of a range of numbers. Most metadata name none.
 UPDATE entity SET author = author_in(b.metadata) FROM entity_body b
-WHERE b.no = entity.no AND (instr(b.metadata, '"author"') OR instr(b.metadata, '"from"'));
+WHERE entity.no BETWEEN ? AND ? AND b.no = entity.no AND (instr(b.metadata, '"author"') OR instr(b.metadata, '"from"'));
 
 -- name: entity_delete
 -- Slim records by their numbers.
