@@ -351,12 +351,8 @@ class LocalConnections(Connections):
     async def _mark(
         self, found: Connection, state: ConnectionStatus, error: WeftError | None
     ) -> None:
-        await self._engine.store.connections.mark(
-            found,
-            state,
-            error.category if error else None,
-            error.message if error else None,
-        )
+        reason = (error.category, error.message) if error else (None, None)
+        await self._engine.store.connections.mark(found, state, *reason)
         self._engine.changes.announce()
 
     async def stop_job(self, found: Connection) -> None:
