@@ -75,7 +75,7 @@ release: $(VENV)/.dev  ## Check, set the version, build and tag: make release VE
 embedding:  ## Learn the packaged model anew from Debian's documentation; takes an hour, keeps its steps in WORK.
 	$(PYTHON) -m venv $(WORK)/venv
 	$(WORK)/venv/bin/python -m pip install --quiet --no-deps -r scripts/embedding/requirements.txt
-	PYTHONPATH=src OMP_NUM_THREADS=1 $(WORK)/venv/bin/python -m scripts.embedding $(WORK)
+	PYTHONPATH=src OMP_NUM_THREADS=1 $(WORK)/venv/bin/python -m scripts.embedding $(WORK) $(JUDGE)
 
 bench: $(VENV)/.bench  ## Print ratios side by side with the floor and with peers.
 	$(BIN)/python -m bench

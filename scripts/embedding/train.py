@@ -18,7 +18,8 @@ from weft.local.embedding.words import WordSplitter
 
 DIMENSIONS = 256
 BATCH = 1_024
-STEPS = 400
+NEIGHBOURS = 4_096
+STEPS = 300
 WARM_UP = 50
 RATE = 0.01
 TEACHER_WEIGHT = 20
@@ -57,7 +58,9 @@ def learn(splitter: WordSplitter, pieces: Floats, lesson: Lesson) -> Floats:
     climber = Climber(rows)
     for step in range(1, STEPS + 1):
         read = chance.choice(len(wanted), BATCH, replace=False)
-        matched = chance.choice(len(sections), BATCH, replace=False)
+        # Sections of one package are neighbours; to tell those apart takes more than their subject.
+        first = chance.integers(0, len(sections) - NEIGHBOURS)
+        matched = first + chance.choice(NEIGHBOURS, BATCH, replace=False)
         parts = passages.take(read), titles.take(matched), texts.take_windows(matched, chance)
         # Only what occurs in the batch is touched, which is a small part of all.
         touched = np.unique(np.concatenate([piece for part in parts for piece in part]))
