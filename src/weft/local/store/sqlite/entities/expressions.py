@@ -1,6 +1,6 @@
 """Expressions of FTS5's language for what is looked for, and how many entities they fit."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from weft.local.store.search import Term
@@ -12,17 +12,29 @@ from weft.local.store.sqlite.file.session import Session
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A term as an expression.
+    """A term in its spellings.
 
-    ``count`` is how many entities it fits, up to a limit; ``share`` is about how many of all.
-    ``is_loose``: the term itself is nowhere, and the expression is for what is like it.
+    ``count`` is how many entities it fits, up to a limit; ``total`` is about how many it fits.
+    ``is_loose``: the term itself is nowhere, and this is what is like it.
+    ``is_wide``: it has beginnings of words, all of which are put together whenever it is evaluated.
     """
 
-    expression: str
+    spellings: Sequence[Spelling]
     count: int
-    share: float
+    total: float
     is_required: bool = False
     is_loose: bool = False
+    is_wide: bool = False
+
+    @property
+    def expression(self) -> str:
+        """Write it in FTS5's language."""
+        return _write(self.spellings)
+
+    def take_matches(self, terms: Iterator[bool]) -> bool:
+        """Tell whether it matches, if one can tell of each of its phrases, in their order."""
+        found = [[next(terms, False) for _ in phrases] for phrases in self.spellings]
+        return any(all(phrases) for phrases in found)
 
 
 def drop_alike(db: Session, terms: Sequence[Term]) -> list[Term]:
@@ -37,29 +49,41 @@ def drop_alike(db: Session, terms: Sequence[Term]) -> list[Term]:
 
 
 def look_up(db: Session, terms: Sequence[Term], last: int, most: int) -> list[Word]:
-    """Write each term as an expression, a loose one if it is nowhere; count to ``most``."""
+    """Spell each term, loosely if it is nowhere; count to ``most``."""
     return [_look_up(db, term, last, most) for term in terms]
+
+
+def write_terms(db: Session, terms: Sequence[Term]) -> list[Word]:
+    """Spell each term, loosely if it is nowhere, without counting."""
+    return [
+        _write_term(term) if term.is_required or term.is_prefix else _look_up(db, term, 1, 1)
+        for term in terms
+    ]
+
+
+def _write_term(term: Term) -> Word:
+    spellings = spell(term.text, is_prefix=term.is_prefix)
+    return Word(spellings, 1, 1.0, term.is_required, is_wide=term.is_prefix)
 
 
 def _look_up(db: Session, term: Term, last: int, most: int) -> Word:
     spellings = spell(term.text, is_prefix=term.is_prefix)
-    expression = _write(spellings)
-    count, share = _count(db, expression, last, most)
+    count, total = _count(db, spellings, last, most)
     if not count and not term.is_required:
-        expression = _write(loosen(term.text) or spellings)
-        return Word(expression, *_count(db, expression, last, most), is_loose=True)
+        spellings = loosen(term.text) or spellings
+        count, total = _count(db, spellings, last, most)
+        return Word(spellings, count, total, is_loose=True, is_wide=True)
     # A spelling that finds nothing more would only count twice what the first one finds.
     fewer = [each for each in spellings if each is spellings[0] or each[0].in_names]
-    if len(fewer) < len(spellings) and _count(db, _write(fewer), last, most)[0] == count:
-        expression = _write(fewer)
-    return Word(expression, count, share, term.is_required)
+    if len(fewer) < len(spellings) and _count(db, fewer, last, most)[0] == count:
+        spellings = fewer
+    return Word(spellings, count, total, term.is_required, is_wide=term.is_prefix)
 
 
-def _count(db: Session, expression: str, last: int, most: int) -> tuple[int, float]:
-    [(count, reached)] = db.execute(queries()["index_count"], (expression, most))
+def _count(db: Session, spellings: Sequence[Spelling], last: int, most: int) -> tuple[int, float]:
+    [(count, reached)] = db.execute(queries()["index_count"], (_write(spellings), most))
     # What was not counted is taken to be as dense as what was.
-    among = reached if count == most else last
-    return count, count / among if among else 0.0
+    return count, count * last / reached if count == most else float(count)
 
 
 def join(words: Iterable[Word], operator: str) -> str:

@@ -22,6 +22,7 @@ from weft.local.store.sqlite.entities.expressions import (
     drop_alike,
     join,
     look_up,
+    write_terms,
 )
 from weft.local.store.sqlite.file.queries import queries
 from weft.local.store.sqlite.file.session import Session, carray
@@ -31,8 +32,14 @@ from weft.local.store.values import micros_or_none, moment_or_none
 RANKED_MAX = 20_000
 """Entities that are ranked in a search, if there are enough among them for a page."""
 
+NAMED_MAX = 5_000
+"""Older ones that are ranked beside the newest, as they are named so."""
+
 FREQUENT_SHARE = 0.5
 """What is in more of the entities tells them apart no more: bm25 counts it as nothing."""
+
+FREQUENT_MAX, RARER_MIN = 100_000, 3
+"""Words of more entities take long to weigh, and change little beside so many rarer ones."""
 
 TOGETHER_MIN = 1_000
 """Frequent words are looked for together if so many entities have all of them."""
@@ -85,56 +92,82 @@ def _rank(db: Session, values: dict[str, Any], terms: Sequence[Term]) -> list[Ra
     words = look_up(db, looked_for, last, RANKED_MAX + 1)
     if any(word.is_required and not word.count for word in words):
         return []
-    words = sorted((word for word in words if word.count), key=lambda word: word.count)
+    words = sorted((word for word in words if word.count), key=lambda word: word.total)
     if not words:
         return []
     offset, end = values["offset"], values["offset"] + values["limit"]
-    found: list[Ranked] = []
+    found, is_all = list[Ranked](), False
     if last > RANKED_MAX:
-        found = _rank_narrowly(db, values | {"limit": end}, words)[offset:]
+        found, is_all = _rank_narrowly(db, values | {"limit": end}, words, last)
+        found = found[offset:]
     # Each page asks for one hit more than it shows. Thus the first one has as many as it asks for
     # if it is followed by pages with hits of their own, and none of them if it is widened here.
-    if len(found) < (1 if offset else values["limit"]):
+    if not is_all and len(found) < (1 if offset else values["limit"]):
         found = _list_ranked(db, values | {"limit": end}, _any_of(words))[offset:]
     return found
 
 
-def _rank_narrowly(db: Session, values: dict[str, Any], words: Sequence[Word]) -> list[Ranked]:
-    """Rank no more entities than there is time for: those with rare words, or the newest ones."""
-    gate, match = _narrow(db, words)
+def _rank_narrowly(
+    db: Session, values: dict[str, Any], words: Sequence[Word], last: int
+) -> tuple[list[Ranked], bool]:
+    """Rank no more entities than there is time for: those with rare words, or the newest ones.
+
+    Return also whether these are all that have the words.
+    """
+    telling = _drop_frequent(words, last)
+    required = [word for word in words if word.is_required]
+    if required:
+        gate, match = join(required, " AND "), _any_of(telling)
+        few = min(word.count for word in required) <= RANKED_MAX
+    else:
+        gate, match, few = _narrow(db, telling)
+    if few:
+        return _list_ranked(db, values, match), bool(required) or gate == join(words, " OR ")
     after = db.execute(queries()["index_place"], (gate, RANKED_MAX)).get or 0
-    found = _list_ranked(db, values, match, after)
-    if not after:
-        return found
-    # Older ones that are named so.
-    named = f"{{title names}} : ({gate})"
-    after = db.execute(queries()["index_place"], (named, RANKED_MAX)).get or 0
-    scores = dict(found)
-    for no, score in _list_ranked(db, values, named, after):
-        scores[no] = scores.get(no, 0.0) + score
+    scores = dict(_list_ranked(db, values, match, after))
+    if after and not any(word.is_wide for word in words):
+        # Older ones that are named so.
+        named = f"{{title names}} : ({gate})"
+        after_named = db.execute(queries()["index_place"], (named, NAMED_MAX)).get or 0
+        for no, score in _list_ranked(db, values, named, after_named):
+            scores[no] = scores.get(no, 0.0) + score
     best = sorted(scores.items(), key=lambda item: -item[1])
-    return [Ranked(*item) for item in best[: values["limit"]]]
+    return [Ranked(*item) for item in best[: values["limit"]]], not after and bool(required)
 
 
-def _narrow(db: Session, words: Sequence[Word]) -> tuple[str, str]:
-    """Return an expression that few entities fit, and one to rank them by."""
-    words = [w for w in words if w.is_required or w.share <= FREQUENT_SHARE] or words[:1]
-    if any(word.is_required for word in words):
-        return join((word for word in words if word.is_required), " AND "), _any_of(words)
+def _drop_frequent(words: Sequence[Word], last: int) -> list[Word]:
+    """Leave out words that hardly tell entities apart; the rarest comes first and stays."""
+    return [
+        word
+        for place, word in enumerate(words)
+        if word.is_required
+        or not place
+        or word.total <= min(FREQUENT_SHARE * last, FREQUENT_MAX if place >= RARER_MIN else last)
+    ]
+
+
+def _narrow(db: Session, words: Sequence[Word]) -> tuple[str, str, bool]:
+    """Return an expression that few entities fit, one to rank them by, and whether few fit it."""
     totals = accumulate(word.count for word in words)
     rare = [word for word, total in zip(words, totals, strict=True) if total <= RANKED_MAX]
     ranked = join(words, " OR ")
     if len(rare) == len(words):
-        return ranked, ranked
+        return ranked, ranked, True
     if rare:
         gate = join(rare, " OR ")
-        return gate, f"({gate}) AND ({ranked})"
+        return gate, f"({gate}) AND ({ranked})", True
     everything = join(words, " AND ")
     [(count, _)] = db.execute(queries()["index_count"], (everything, TOGETHER_MIN))
     if count == TOGETHER_MIN:
-        return everything, everything
+        return everything, everything, False
     gate = words[0].expression
-    return gate, gate if len(words) == 1 else f"{gate} AND ({ranked})"
+    return gate, gate if len(words) == 1 else f"{gate} AND ({ranked})", False
+
+
+def _has_all(words: Sequence[Word], match: str) -> bool:
+    """Tell whether `match_places` says that each word itself matches."""
+    terms = iter([digit == "1" for digit in match.partition(" ")[0]])
+    return all(word.take_matches(terms) and not word.is_loose for word in words)
 
 
 def _any_of(words: Sequence[Word]) -> str:
@@ -154,14 +187,15 @@ def _list_ranked(db: Session, values: dict[str, Any], match: str, after: int = 0
 def _show(
     db: Session, organization_id: str, terms: Sequence[Term], numbers: Sequence[int]
 ) -> list[ShownEntity]:
-    looked_for = drop_little(drop_alike(db, terms))
-    words = look_up(db, looked_for, 1, 1)
+    words = write_terms(db, drop_little(drop_alike(db, terms)))
     nos = carray(array("q", numbers))
-    values: dict[str, Any] = {"nos": nos, "match": join(words, " OR ")}
-    places = dict(_rows(db, "index_places", values)) if words else {}
-    values["match"] = join(words, " AND ")
-    is_sought = words and not any(word.is_loose for word in words)
-    complete = {no for (no,) in _rows(db, "index_among", values)} if is_sought else set[int]()
+    # Looking each entity up evaluates the expression for each.
+    how = "index_scan" if any(word.is_wide for word in words) else "index_places"
+    values: dict[str, Any] = {"nos": nos, "first": min(numbers), "last": max(numbers)}
+    values["match"] = join(words, " OR ")
+    matches = dict(_rows(db, how, values)) if words else {}
+    places = {no: place for no, match in matches.items() if (place := match.partition(" ")[2])}
+    complete = {no for no, match in matches.items() if _has_all(words, match)}
     values["organization_id"] = organization_id
     found = {row["no"]: row for row in rows(db, queries()["entity_show"], values)}
     tokenize = index_tokenizer(db)

@@ -219,10 +219,11 @@ FROM (SELECT rowid AS no FROM entity_fts WHERE entity_fts MATCH ? ORDER BY rowid
 -- The number after which just so many entities fit an expression of the index.
 SELECT rowid FROM entity_fts WHERE entity_fts MATCH ? ORDER BY rowid DESC LIMIT 1 OFFSET ?;
 
--- name: index_among
--- Those of these entities that an expression of the index fits.
-SELECT f.rowid FROM carray(:nos) k
-CROSS JOIN entity_fts f ON f.rowid = k.value WHERE f.entity_fts MATCH :match;
+-- name: index_scan
+-- The same, reading all that the expression fits between the first and the last of them.
+SELECT rowid, match_places(entity_fts) FROM entity_fts
+WHERE entity_fts MATCH :match AND rowid BETWEEN :first AND :last
+  AND +rowid IN (SELECT value FROM carray(:nos));
 
 -- name: entity_fits
 -- Part of searches: whether an entity is of the wanted type, media type and time, and its id and
