@@ -17,7 +17,7 @@ PIECES_MAX: Final = 8
 """What falls into more pieces is no name that somebody gave, but encoded data."""
 
 NAME_MAX_CHARS: Final = 100
-PREFIX_MIN_CHARS: Final = 2
+PREFIX_MIN_CHARS: Final = 3
 """Fewer letters begin too many words."""
 
 _LOWER: Final = b"abcdefghijklmnopqrstuvwxyz0123456789"

@@ -187,7 +187,8 @@ def _list_ranked(db: Session, values: dict[str, Any], match: str, after: int = 0
 def _show(
     db: Session, organization_id: str, terms: Sequence[Term], numbers: Sequence[int]
 ) -> list[ShownEntity]:
-    words = write_terms(db, drop_little(drop_alike(db, terms)))
+    looked_for = drop_little(drop_alike(db, terms))
+    words = write_terms(db, looked_for)
     nos = carray(array("q", numbers))
     # Looking each entity up evaluates the expression for each.
     how = "index_scan" if any(word.is_wide for word in words) else "index_places"
