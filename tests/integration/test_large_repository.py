@@ -185,5 +185,7 @@ async def assert_found(backend: Backend, *, changed: bool) -> None:
 
 async def hits(backend: Backend, query: str) -> int:
     assert backend.search is not None
-    found = await backend.search.search(SearchQuery(readable_collection_id="large", query=query))
+    # Quoted, as a word that is nowhere stands for those that begin so.
+    wanted = SearchQuery(readable_collection_id="large", query=f'"{query}"')
+    found = await backend.search.search(wanted)
     return len(found.hits)
