@@ -39,6 +39,8 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Generator[Disk]:
     monkeypatch.setattr(sync, "BATCH_EVENTS", 50)
     monkeypatch.setattr(runner, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(runner, "SETTLE_SECONDS", 0.05)
+    # The disk knows only what is written to it, so no store may begin as a copy.
+    monkeypatch.setattr("tests.support.store.open._make_empty", bytes)
     with faulty_disk("faulty") as made:
         yield made
 
