@@ -82,10 +82,10 @@ async def _embed(caution: "Caution", adopt: bool, tell: Callable[[str], None]) -
     try:
         settings = load_settings()
         logs.configure(settings.log_level, settings.log_format)
+        require_numpy()
         with try_to_lock(embedder_lock(settings)) as is_ours:
             if not is_ours:
                 return End.BUSY
-            require_numpy()
             from weft.local.jobs.embedding import Embedding  # which imports it
 
             ways, models = [*models_of(settings)], SettingsModels(settings, patient=True)

@@ -9,12 +9,12 @@ is tried in halves, and the one text that is left is passed over.
 
 import logging
 import os
+import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
-from subprocess import PIPE
 from typing import Final, cast
 
 import anyio
@@ -34,6 +34,9 @@ END_SECONDS: Final = 5.0
 LINE_MAX_BYTES: Final = 2_000
 FAILURES_COUNTED: Final = 10
 STRIKES: Final = 2
+
+# On other systems the process itself lowers its priority.
+_BELOW_NORMAL: Final[int] = getattr(subprocess, "BELOW_NORMAL_PRIORITY_CLASS", 0)
 
 logger = logging.getLogger(__name__)
 
@@ -166,7 +169,8 @@ class EmbedderKeeper:
             case End.IDLE:
                 self._adopts = False
             case End.BUSY:
-                pass
+                # Another one may end at any time.
+                self._failures = 1
             case End.TROUBLE:
                 self._tell(run.trouble or "It did not say why.")
             case End.OTHER_VERSION:
@@ -216,10 +220,11 @@ class _Run:
         process = await anyio.open_process(
             [*embedder.command, *arguments],
             # It ends when this end of its input is closed, be it because this process died.
-            stdin=PIPE,
-            stdout=PIPE,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             stderr=None,
             env=embedder.environment,
+            creationflags=_BELOW_NORMAL,
         )
         try:
             await self._listen(process)
