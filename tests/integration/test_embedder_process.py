@@ -6,9 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.patience import PATIENCE_SECONDS
+from tests.support.patience import PATIENCE_SECONDS, wait_until
 from weft import __version__
-from weft.assembly.backends import EMBEDDER_ARGUMENTS
+from weft.assembly.backends import EMBEDDER_ARGUMENTS, open_engine
+from weft.domain.access.principals import LOCAL_PRINCIPAL
+from weft.domain.collections import NewCollection
+from weft.domain.reading.ways import PACKAGED
+from weft.local.embedding.packaged import name_packaged
 from weft.local.from_settings import embedder_environment, embedder_lock
 from weft.local.jobs.embedder import End
 from weft.local.process_liveness import try_to_lock
@@ -73,3 +77,20 @@ def test_no_key_or_token_is_given_to_it(tmp_path: Path, monkeypatch: pytest.Monk
     assert "secret" not in given.values()
     assert given["WEFT_EMBEDDINGS_URL"] == "http://localhost:11434/v1"
     assert given["WEFT_HOME"] == str(tmp_path)
+
+
+@pytest.mark.anyio
+async def test_new_model_takes_the_place_of_the_former_one_at_once(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, embeddings=True)
+    async with open_engine(settings, run_jobs=False) as opened:
+        vectors = opened.engine.store.vectors
+        backend = opened.backend_for(LOCAL_PRINCIPAL)
+        await backend.collections.create(NewCollection(name="Docs"))
+        await vectors.use_models({PACKAGED: "former-1"})
+    async with open_engine(settings) as opened:
+        vectors = opened.engine.store.vectors
+
+        async def is_taken_over() -> bool:
+            return await vectors.ways() == {PACKAGED: name_packaged()}
+
+        await wait_until(is_taken_over)

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequen
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -13,6 +14,8 @@ import anyio
 from weft import __version__
 from weft.backend import Backend
 from weft.domain.access.principals import LOCAL_PRINCIPAL, Principal
+from weft.domain.reading.ways import PACKAGED
+from weft.errors import WeftError
 from weft.local.api_keys import LocalKeys
 from weft.local.backend import LocalBackend
 from weft.local.backend.auth_sessions import LocalAuthSessions
@@ -227,14 +230,25 @@ async def _keep_embedder(settings: Settings, store: Store) -> None:
     with suppress(OSError):
         # What another process lacked, this one may have.
         trouble.unlink(missing_ok=True)
-    # Nothing is there to embed yet, and the first answers must not wait for the import.
+    models = models_of(settings)
+    with suppress(WeftError):
+        # At once, as a `weft sync` that finds all embedded by a former model would end.
+        await _take_over(store, models[PACKAGED])
+    # Nothing else is there to embed yet, and the first answers must not wait for the import.
     await anyio.sleep(EMBEDDER_AFTER_SECONDS)
     from weft.local.jobs.embedder import Embedder, EmbedderKeeper
 
     command = (sys.executable, *EMBEDDER_ARGUMENTS, "--version", __version__)
     environment, lock = embedder_environment(settings), embedder_lock(settings)
     embedder = Embedder(command, environment, lock=lock, trouble=trouble)
-    await EmbedderKeeper(store, embedder, models_of(settings)).run()
+    await EmbedderKeeper(store, embedder, models).run()
+
+
+async def _take_over(store: Store, model: str | None) -> None:
+    """Have what a former packaged model embedded embedded anew, if this process can."""
+    present = (await store.vectors.ways()).get(PACKAGED)
+    if model and present not in (None, model) and find_spec("numpy"):
+        await store.vectors.use_models({PACKAGED: model})
 
 
 def source_context(settings: Settings) -> SourceContext:
