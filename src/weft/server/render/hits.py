@@ -17,24 +17,24 @@ _PLACE_MAX_CHARS: Final = 500
 
 def hit_text(number: int, hit: SearchHit) -> str:
     """Render a hit as some lines, all of which belong into a label."""
+    # Before what the source chose, which could otherwise pass for it.
     about = [
+        *([hit.strength.value] if hit.strength else []),
         f"{one_line(hit.type, _TYPE_MAX_CHARS)} in '{one_line(hit.connection_name)}'",
         *(["searched live"] if hit.live else []),
         *([f"updated {timestamp(hit.updated_at)}"] if hit.updated_at else []),
         *([f"passage at {hit.offset}"] if hit.offset else []),
     ]
-    strength = f" [{hit.strength}]" if hit.strength else ""
     lines = [
-        f"{number}. {one_line(hit.title)}{strength}",
+        f"{number}. {one_line(hit.title)}",
         f"entity_id: {hit.entity_id} ({', '.join(about)})",
         *_place_lines(hit),
-        clean(hit.snippet),
     ]
     if hit.copies:
         ids = ", ".join(copy.entity_id for copy in hit.copies[:COPIES_SHOWN_MAX])
         more = ", …" if len(hit.copies) > COPIES_SHOWN_MAX else ""
         lines.append(f"copies, nearly the same: {ids}{more}")
-    return "\n".join(lines)
+    return "\n".join([*lines, clean(hit.snippet)])
 
 
 def hit_out(hit: SearchHit) -> Structured:
