@@ -52,9 +52,8 @@ class Teacher:
     def _run(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
         mask = (ids != 0).astype(np.int64)
         given = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
-        output = self._session.run(
-            None, {name: value for name, value in given.items() if name in self._inputs}
-        )[0]
+        taken = {name: value for name, value in given.items() if name in self._inputs}
+        output = np.asarray(self._session.run(None, taken)[0], np.float32)
         if output.ndim == 3:
             output = (output * mask[:, :, None]).sum(1) / mask.sum(1)[:, None]
         return output / np.linalg.norm(output, axis=1, keepdims=True)
