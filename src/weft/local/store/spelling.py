@@ -9,7 +9,8 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from itertools import chain
+from operator import add
 from typing import Final
 
 IDENTIFIER_MAX_CHARS: Final = 64
@@ -25,7 +26,6 @@ _UPPER: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _SHAPES: Final = bytes(
     ord("a") if byte in _LOWER else ord("A") if byte in _UPPER else ord(" ") for byte in range(256)
 )
-_SPACES: Final = bytes(byte if byte in _LOWER + _UPPER else ord(" ") for byte in range(256))
 # Written so that it begins with a capital, which is rare: the search skips from one to the next.
 _INNER_CAPITAL: Final = re.compile(rb"A(?:(?<=aA)|Aa)")
 _PIECE: Final = re.compile(r"[A-Z]+(?![a-z])[0-9]*|[A-Z]?[a-z0-9]+")
@@ -97,10 +97,7 @@ Spelling = tuple[Phrase, ...]
 
 def find_parts(text: str) -> str:
     """Return what a text has to be found by besides its words; nothing for plain text."""
-    plain = text.encode("ascii", "replace")
-    found: Iterable[str] = ()
-    if _INNER_CAPITAL.search(plain.translate(_SHAPES)):
-        found = _split_identifiers(plain)
+    found: Iterable[str] = _split_identifiers(text.encode("ascii", "replace"))
     if not text.isascii():
         found = chain(found, _spell_out(text))
     return " ".join(found)
@@ -176,9 +173,18 @@ def _list_forms(text: str) -> list[str]:
 
 
 def _split_identifiers(plain: bytes) -> Iterator[str]:
-    for word in dict.fromkeys(plain.translate(_SPACES).split()):
-        if not word.islower() and len(word) <= IDENTIFIER_MAX_CHARS:
-            yield from _split(word.decode())
+    shapes = plain.translate(_SHAPES)
+    words: dict[bytes, None] = {}
+    # Most words are skipped, and never looked at by themselves.
+    match = _INNER_CAPITAL.search(shapes)
+    while match:
+        start, end = shapes.rfind(b" ", 0, match.start()) + 1, shapes.find(b" ", match.start())
+        end = end if end >= 0 else len(shapes)
+        if end - start <= IDENTIFIER_MAX_CHARS:
+            words[plain[start:end]] = None
+        match = _INNER_CAPITAL.search(shapes, end)
+    for word in words:
+        yield from _split(word.decode())
 
 
 def _split(word: str) -> list[str]:
@@ -190,23 +196,34 @@ def _split(word: str) -> list[str]:
 
 
 def _spell_out(text: str) -> Iterator[str]:
-    text = unicodedata.normalize("NFC", text)
+    is_western = _is_western(text)
+    if not is_western:
+        text = unicodedata.normalize("NFC", text)
     if _LETTER.search(text):
-        for word in dict.fromkeys(_WORD.findall(text)):
-            if _LETTER.search(word):
-                spelled = (word.translate(letters) for letters in _SPELLED)
-                yield from dict.fromkeys(each for each in spelled if each != word)
-    if _DENSE.search(text):
+        for chunk in dict.fromkeys(text.split()):
+            if not chunk.isascii() and _LETTER.search(chunk):
+                spelled = (chunk.translate(letters) for letters in _SPELLED)
+                yield from dict.fromkeys(each for each in spelled if each != chunk)
+    if not is_western and _DENSE.search(text):
         last: dict[str, None] = {}
         for match in _RUN.finditer(_to_dense(text)):
             run = match[0]
             if match["dense"]:
-                yield from map("".join, pairwise(run))
+                yield from map(add, run, run[1:])
                 last[run[-1]] = None
             else:
                 yield run
         # A letter alone is looked for as the beginning of two, so the last of each run is missing.
         yield from last
+
+
+def _is_western(text: str) -> bool:
+    """Tell quickly whether all letters are of Western Europe, none of them in two characters."""
+    try:
+        text.encode("latin-1")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _to_dense(text: str) -> str:
@@ -220,7 +237,7 @@ def _list_pairs(text: str) -> list[str]:
 
 
 def _pair(run: str) -> list[str]:
-    return list(map("".join, pairwise(run))) or [run]
+    return list(map(add, run, run[1:])) or [run]
 
 
 def _spell_runs(text: str) -> Iterator[Phrase]:
