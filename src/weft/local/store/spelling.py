@@ -77,6 +77,7 @@ _RUN: Final = re.compile(
     f"|(?<![A-Za-z0-9])[A-Za-z0-9]++(?=[{_DENSE_LETTERS}])|(?<=[{_DENSE_LETTERS}])[A-Za-z0-9]++"
 )
 
+_BEFORE_NAME: Final = re.compile(r".*[/:#]", re.DOTALL)
 _UUID: Final = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
 _HASH: Final = re.compile(r"[0-9a-f]{7,64}")
 _FILE_NAME: Final = re.compile(r"[^\s:]*\w\.[A-Za-z][A-Za-z0-9]{0,9}")
@@ -97,18 +98,24 @@ Spelling = tuple[Phrase, ...]
 
 def find_parts(text: str) -> str:
     """Return what a text has to be found by besides its words; nothing for plain text."""
-    found: Iterable[str] = _split_identifiers(text.encode("ascii", "replace"))
-    if not text.isascii():
-        found = chain(found, _spell_out(text))
-    return " ".join(found)
+    plain = text.encode("ascii", "replace")
+    shapes = plain.translate(_SHAPES)
+    is_ascii = text.isascii()
+    if is_ascii and not _INNER_CAPITAL.search(shapes):
+        return ""
+    found: Iterable[str] = _split_identifiers(plain, shapes)
+    return " ".join(found if is_ascii else chain(found, _spell_out(text)))
 
 
 def find_names(source_id: str, title: str) -> str:
-    """Return what else an entity is found by than its title: a file's name, a commit's hash."""
-    name = re.split(r"[/:#]", source_id.rstrip("/"))[-1]
-    if len(name) > NAME_MAX_CHARS or name in title or _UUID.fullmatch(name):
-        name = ""
-    return f"{name} {find_parts(f'{title} {name}')}".strip()
+    """Return what else an entity is found by than its title: a file's name, a commit's hash.
+
+    Nobody remembers the number of a row.
+    """
+    name = _BEFORE_NAME.sub("", source_id.rstrip("/"))
+    if name.isdecimal() or name in title or len(name) > NAME_MAX_CHARS or _UUID.fullmatch(name):
+        return find_parts(title)
+    return f"{name} {find_parts(f'{title} {name}')}".rstrip()
 
 
 def spell(text: str, *, is_prefix: bool = False) -> list[Spelling]:
@@ -172,8 +179,7 @@ def _list_forms(text: str) -> list[str]:
     return list(dict.fromkeys(forms))
 
 
-def _split_identifiers(plain: bytes) -> Iterator[str]:
-    shapes = plain.translate(_SHAPES)
+def _split_identifiers(plain: bytes, shapes: bytes) -> Iterator[str]:
     words: dict[bytes, None] = {}
     # Most words are skipped, and never looked at by themselves.
     match = _INNER_CAPITAL.search(shapes)
