@@ -45,6 +45,11 @@ class StaticEncoder(Encoder):
         """Return the length of a vector."""
         return self._rows.shape[1]
 
+    @property
+    def floor(self) -> float:
+        """Return what 95 of 100 pairs of unrelated texts are below."""
+        return 0.15
+
     def encode(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return a row for each text: of length 1, or 0 if no word of the text is known."""
         sums = np.zeros((len(texts), self.dimensions), np.int32)

@@ -70,8 +70,7 @@ async def rank_by_meaning(
             notes.append(str(error))
             continue
         found = await store.vectors.nearest(scope, each.model, vector, wanted, limit=CANDIDATES)
-        floor = 0.0 if with_far else encoder.floor
-        rankings.append([one for one in found if one.score > floor])
+        rankings.append(_scale(found, encoder, with_far=with_far))
         strong.update(one.no for one in found if one.score >= encoder.strong)
         if each.way != PACKAGED:
             was_sent = ", to which the query was sent" if each.way == ENDPOINT else ""
@@ -79,6 +78,20 @@ async def rank_by_meaning(
     return Meaning(
         rankings, frozenset(strong), " ".join(filter(None, [_tell_coverage(covered), *notes]))
     )
+
+
+def _scale(found: Sequence[Ranked], encoder: Encoder, *, with_far: bool) -> Sequence[Ranked]:
+    """Make scores of cosines: 1 for the best, and less for it where nothing is near."""
+    best = max((each.score for each in found), default=0.0)
+    span = encoder.strong - encoder.floor
+    # Measured with the packaged model: little is lost below, and something likely is above.
+    nothing, likely = encoder.floor - span / 7, encoder.floor + span / 2
+    least = 0.0 if with_far else encoder.floor
+    return [
+        Ranked(no, (cosine - nothing) / (max(best, likely) - nothing))
+        for no, cosine in found
+        if cosine > least
+    ]
 
 
 def _load(models: Models, way: str) -> Encoder:

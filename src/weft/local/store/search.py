@@ -33,7 +33,7 @@ def drop_little(terms: Sequence[Term]) -> Sequence[Term]:
 
 
 class Ranked(NamedTuple):
-    """An entity's number and its score, which only orders those of one ranking."""
+    """An entity's number and its score."""
 
     no: int
     score: float
@@ -91,7 +91,9 @@ class SearchStore(Protocol):
         its like do not, nor do case, accents and punctuation. Names of files, and of other things
         in a source, are found as titles are. A word is found in other spellings, too, and one that
         is nowhere as the beginning of others: see `spelling`. Among very many entities, those that
-        have frequent words alone may be left out. Ask for one more than a page shows.
+        have frequent words alone may be left out. Ask for one more than a page shows. The score is
+        about 1 for an entity of usual length that has each word once, a share of that for one that
+        has some of the words, and may be more.
         """
         ...
 

@@ -9,8 +9,10 @@ import pytest
 
 from weft.domain.reading.search import SNIPPET_MAX_CHARS
 from weft.local.store.base import Store
+from weft.local.store.browse import EntityFilter, Scope
 from weft.local.store.search import Term
 from weft.testing.store_contract.support import (
+    ORGANIZATION,
     find,
     find_titles,
     list_all,
@@ -223,6 +225,21 @@ class TextSearchContract:
         assert "needle" in hit.excerpt.text
         assert len(hit.excerpt.text) < len(text)
         assert hit.excerpt.offset == text.index(hit.excerpt.text.strip(" …"))
+
+    @pytest.mark.anyio
+    async def test_score_is_a_share_of_what_is_looked_for(self, store: Store) -> None:
+        made = await make_connection(store)
+        others = (make_entity(f"other{n}", "nothing of interest at all here") for n in range(20))
+        some, all_of_them = (
+            make_entity("some", "one red apple"),
+            make_entity("all", "red blue green"),
+        )
+        await list_all(store, made, some, all_of_them, *others)
+        terms = [Term(word) for word in ("red", "blue", "green", "absent")]
+        ranked = await store.search.rank(Scope(ORGANIZATION), terms, EntityFilter(), limit=9)
+        best, last = (each.score for each in ranked)
+        assert 0.5 < best < 3
+        assert 0 < last < best / 2
 
     @pytest.mark.anyio
     async def test_excerpt_is_around_the_words_that_say_something(self, store: Store) -> None:

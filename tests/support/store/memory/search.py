@@ -56,7 +56,7 @@ class MemorySearch(SearchStore):
             scores = [_score(spellings, each.entity) for spellings in sought]
             counted = zip(scores, terms, strict=True)
             if any(scores) and all(count for count, term in counted if term.is_required):
-                found.append(Ranked(each.number, sum(scores)))
+                found.append(Ranked(each.number, 2 * sum(scores) / len(scores)))
         return sorted(found, key=lambda one: -one.score)[offset : offset + limit]
 
     async def show(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from math import log
 
 from weft.local.store.search import Term
 from weft.local.store.spelling import Phrase, Spelling, loosen, spell
@@ -84,6 +85,11 @@ def _count(db: Session, spellings: Sequence[Spelling], last: int, most: int) -> 
     [(count, reached)] = db.execute(queries()["index_count"], (_write(spellings), most))
     # What was not counted is taken to be as dense as what was.
     return count, count * last / reached if count == most else float(count)
+
+
+def weigh(total: float, last: int) -> float:
+    """Return what a word adds to FTS5's score of an entity of usual length that has it once."""
+    return log(max((last - total + 0.5) / (total + 0.5), 1.0 + 1e-6))
 
 
 def join(words: Iterable[Word], operator: str) -> str:

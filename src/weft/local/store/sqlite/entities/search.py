@@ -22,6 +22,7 @@ from weft.local.store.sqlite.entities.expressions import (
     drop_alike,
     join,
     look_up,
+    weigh,
     write_terms,
 )
 from weft.local.store.sqlite.file.queries import queries
@@ -92,6 +93,8 @@ def _rank(db: Session, values: dict[str, Any], terms: Sequence[Term]) -> list[Ra
     words = look_up(db, looked_for, last, RANKED_MAX + 1)
     if any(word.is_required and not word.count for word in words):
         return []
+    # Also of words that are nowhere: who lacks them has only a share of what is looked for.
+    whole = sum(weigh(word.total, last) for word in words)
     words = sorted((word for word in words if word.count), key=lambda word: word.total)
     if not words:
         return []
@@ -104,7 +107,7 @@ def _rank(db: Session, values: dict[str, Any], terms: Sequence[Term]) -> list[Ra
     # if it is followed by pages with hits of their own, and none of them if it is widened here.
     if not is_all and len(found) < (1 if offset else values["limit"]):
         found = _list_ranked(db, values | {"limit": end}, _any_of(words))[offset:]
-    return found
+    return [Ranked(no, score / whole) for no, score in found]
 
 
 def _rank_narrowly(
