@@ -81,7 +81,8 @@ def _find(text: str, wanted: _Wanted) -> Iterator[tuple[int, int]]:
         elif wanted.has(word):
             yield part.span()
         else:
-            pieces = list(_PIECE.finditer(word))
+            # A letter with an accent would be taken for the end of a piece.
+            pieces = list(_PIECE.finditer(word)) if word.isascii() else []
             for piece in pieces if len(pieces) > 1 else ():
                 if wanted.has(piece[0]):
                     yield begin + piece.start(), begin + piece.end()

@@ -26,6 +26,7 @@ WORDS_MAX = 32
 OFFSET_MAX = 10_000
 _PLACE = re.compile(r"[0-9]{1,6}")
 _WORD = re.compile(r"[^\W_]+")
+_OPENING, _CLOSING = "([{<'‘“«„¿¡", ")]}>'’”».,;:!?…"
 _TERM = re.compile(r'"([^"]*)"|(\S+)')
 
 
@@ -112,14 +113,21 @@ def parse_terms(query: str) -> list[Term]:
     """
     if len(query) > QUERY_MAX_CHARS:
         raise InvalidInput(f"query is longer than {QUERY_MAX_CHARS} characters.", field="query")
-    parts = (
-        Term(phrase or word.rstrip("*"), bool(phrase), is_prefix=word.endswith("*"))
+    parts = [
+        Term(phrase, is_required=True) if phrase else _read_word(word)
         for phrase, word in _TERM.findall(query)
-    )
+    ]
     terms = [part for part in parts if any(char.isalnum() for char in part.text)]
     if not terms:
         raise InvalidInput("query has no word to look for.", field="query")
+    # What is quoted must be there, so it counts also behind many words.
+    terms.sort(key=lambda term: not term.is_required)
     return list(_take_words(dict.fromkeys(terms)))
+
+
+def _read_word(word: str) -> Term:
+    word = word.lstrip(_OPENING).rstrip(_CLOSING)
+    return Term(word.rstrip("*"), is_prefix=word.endswith("*"))
 
 
 def _take_words(terms: Iterable[Term]) -> Iterator[Term]:

@@ -1,6 +1,5 @@
 """Folds copies: of hits whose texts are nearly the same, the first stands for all."""
 
-import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -9,7 +8,8 @@ from weft.local.store.search import ShownEntity
 SHINGLE_WORDS: Final = 4
 LIKENESS_MIN: Final = 0.9
 """The share of runs of words that two texts must have in common, and of their lengths."""
-_WORD = re.compile(r"\w+")
+FEW_WORDS: Final = 40
+"""Texts of fewer words are alike only if they have the same ones."""
 
 
 def fold(entities: Sequence[ShownEntity]) -> list[list[ShownEntity]]:
@@ -18,7 +18,7 @@ def fold(entities: Sequence[ShownEntity]) -> list[list[ShownEntity]]:
     for entity in entities:
         shingles = _shingle(entity.head)
         for first, kept, group in groups:
-            if _are_alike(shingles, kept) and _are_close(entity.chars, first.chars):
+            if _are_alike(shingles, kept) and _are_named_alike(entity, first):
                 group.append(entity)
                 break
         else:
@@ -27,11 +27,11 @@ def fold(entities: Sequence[ShownEntity]) -> list[list[ShownEntity]]:
 
 
 def _shingle(text: str) -> frozenset[str]:
-    words = _WORD.findall(text.lower())
-    if not words:
-        return frozenset()
-    # A text of few words is like another only if it has the same words.
-    starts = range(max(1, len(words) - SHINGLE_WORDS + 1))
+    # Signs count as words do: they may be all that two texts differ in.
+    words = text.lower().split()
+    if len(words) < FEW_WORDS:
+        return frozenset([" ".join(words)] if words else ())
+    starts = range(len(words) - SHINGLE_WORDS + 1)
     return frozenset(" ".join(words[n : n + SHINGLE_WORDS]) for n in starts)
 
 
@@ -39,5 +39,13 @@ def _are_alike(one: frozenset[str], other: frozenset[str]) -> bool:
     return bool(one) and len(one & other) >= LIKENESS_MIN * len(one | other)
 
 
-def _are_close(one: int, other: int) -> bool:
-    return min(one, other) >= LIKENESS_MIN * max(one, other)
+def _are_named_alike(one: ShownEntity, other: ShownEntity) -> bool:
+    """Tell whether they may be copies by their length and their titles.
+
+    A title that is a part of the id is the name of a file, which copies do not share.
+    """
+    short, long = sorted((one.chars, other.chars))
+    are_titled_alike = one.title == other.title or (
+        one.title in one.source_id and other.title in other.source_id
+    )
+    return short >= LIKENESS_MIN * long and are_titled_alike

@@ -41,4 +41,6 @@ def _split(text: str) -> Iterator[tuple[int, int]]:
 
 def _cut(text: str, begin: int, end: int) -> Excerpt:
     head, tail = _GAP if begin else "", _GAP if end < len(text) else ""
-    return Excerpt(head + text[begin:end].strip() + tail, begin)
+    passage = text[begin:end].rstrip()
+    shown = passage.lstrip()
+    return Excerpt(head + shown + tail, begin + len(passage) - len(shown))

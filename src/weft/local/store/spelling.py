@@ -79,7 +79,7 @@ _RUN: Final = re.compile(
 
 _BEFORE_NAME: Final = re.compile(r".*[/:#]", re.DOTALL)
 _UUID: Final = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
-_HASH: Final = re.compile(r"[0-9a-f]{7,64}")
+_HASH: Final = re.compile(r"[0-9a-f]{7,64}", re.IGNORECASE)
 _FILE_NAME: Final = re.compile(r"[^\s:]*\w\.[A-Za-z][A-Za-z0-9]{0,9}")
 
 
@@ -136,10 +136,17 @@ def spell(text: str, *, is_prefix: bool = False) -> list[Spelling]:
 
 
 def loosen(text: str) -> list[Spelling]:
-    """Return what to take for a word that is nowhere: what begins so, or any two of its letters."""
+    """Return what to take for a word that is nowhere: what begins so, or any two of its letters.
+
+    For words that nowhere stand in a row, as in salt,pepper, it is any of them.
+    """
     text = unicodedata.normalize("NFC", text)
     if _DENSE.search(text):
         return [(Phrase(pair),) for pair in _list_pairs(_to_dense(text))]
+    words = list(dict.fromkeys(_WORD.findall(text)))
+    if len(words) > 1:
+        telling = [word for word in words if len(word) > 1] or words
+        return list(chain.from_iterable(map(spell, telling)))
     return spell(text, is_prefix=True) if _is_beginning(text) else []
 
 

@@ -45,7 +45,7 @@ function* findIn(text, { has, pairs }) {
       for (const [begin, end] of found.sort((a, b) => a[0] - b[0])) yield [index + begin, index + end];
     } else if (has(part)) yield [index, index + part.length];
     else {
-      const pieces = [...part.matchAll(PIECE)];
+      const pieces = /^[\x20-\x7e]*$/.test(part) ? [...part.matchAll(PIECE)] : [];
       for (const piece of pieces.length > 1 ? pieces : [])
         if (has(piece[0])) yield [index + piece.index, index + piece.index + piece[0].length];
     }

@@ -24,6 +24,7 @@ CASES: list[tuple[str, str, list[str]]] = [
     ("what is this", "What is that? This.", ["What", "is", "This"]),
     ("go", "Go goes ego", ["Go", "goes"]),
     ("prof*", "userProfessional professor", ["Professional", "professor"]),
+    ("ration motion", "opération émotion", []),
     ("x", "", []),
     ("?!", "what?!", []),
     ("data*", "Datenbank database DATA", ["database", "DATA"]),

@@ -60,11 +60,11 @@ def cursor_of(text: str) -> str:
         ("c++", "all", {"code"}),
         ('fox"', "all", {"fox", "both"}),
         ('"unfinished fox', "any", {"fox", "both"}),
-        ("title:fox", "all", set[str]()),
+        ("title:fox", "any", {"fox", "both"}),
         ("qui*", "all", {"fox"}),
         ("fo*", "all", set[str]()),
         ("fox NOT lazy", "any", {"fox", "both", "dog"}),
-        ("NEAR(fox dog)", "any", {"both", "dog"}),
+        ("NEAR(fox dog)", "any", {"both", "fox", "dog"}),
         ("fox\0", "all", {"fox", "both"}),
     ],
 )
@@ -97,8 +97,14 @@ async def test_words_beyond_the_limit_do_not_count(search: LocalSearch) -> None:
 
 async def test_words_of_phrases_count_as_well(search: LocalSearch) -> None:
     phrase = " ".join(["quick"] * WORDS_MAX)
-    cut = Term(phrase.removesuffix(" quick"), is_required=True)
-    assert parse_terms(f'fox "{phrase} dog" cat') == [Term("fox"), cut]
+    assert parse_terms(f'fox "{phrase} dog" cat') == [Term(phrase, is_required=True)]
+    assert parse_terms('(salt, "red" pepper.) c++ «word»') == [
+        Term("red", is_required=True),
+        Term("salt"),
+        Term("pepper"),
+        Term("c++"),
+        Term("word"),
+    ]
     assert parse_terms("-".join(["a"] * WORDS_MAX * 2)) == [Term("-".join(["a"] * WORDS_MAX))]
 
 

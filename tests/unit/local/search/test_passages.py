@@ -41,7 +41,7 @@ def test_nearest_passage_is_shown_with_its_place(gap: str) -> None:
     assert "The whale is a mammal." in found.text
     assert found.text.startswith(" … ")
     assert found.text.endswith(" … ")
-    assert text[found.offset :].startswith(found.text.strip(" …")[:40])
+    assert text[found.offset :].startswith(found.text.removeprefix(" … ")[:40])
     assert len(found.text) <= PASSAGE_CHARS + 6
 
 
