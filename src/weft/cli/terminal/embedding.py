@@ -58,6 +58,13 @@ async def wait_for_collection(backend: Backend, collection: str, trouble: Path) 
         await _wait(look, trouble)
 
 
+async def tell_not_embedded(backend: Backend, connection_id: str) -> None:
+    """Say how many entities of a connection are found by their words alone for now."""
+    found = (await backend.connections.get(connection_id)).entities
+    if found.not_embedded:
+        _tell(Embedded(found.total_entities - found.not_embedded, found.total_entities), None)
+
+
 async def _wait(look: Look, trouble: Path) -> None:
     """Show how many are embedded until all are, it does not go on, or the person stops waiting.
 
@@ -72,12 +79,15 @@ async def _wait(look: Look, trouble: Path) -> None:
                 tasks.cancel_scope.cancel()
         latest = await look()
     if latest.done < latest.total:
-        why = await _read(trouble)
-        say(
-            f"{latest.done:,} of {latest.total:,} entities are embedded, to be found by meaning;"
-            " the others will be while a Weft process is open."
-            + (f" For now it stands still: {plain(why)}" if why else "")
-        )
+        _tell(latest, await _read(trouble))
+
+
+def _tell(latest: Embedded, why: str | None) -> None:
+    say(
+        f"{latest.done:,} of {latest.total:,} entities are embedded, to be found by meaning;"
+        " the others will be while a Weft process is open."
+        + (f" For now it stands still: {plain(why)}" if why else "")
+    )
 
 
 async def _follow(look: Look, trouble: Path, show: Callable[[Embedded], None]) -> None:

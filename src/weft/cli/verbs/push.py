@@ -16,6 +16,7 @@ from weft.backend import Backend, Ingest
 from weft.cli.terminal.completion import complete_connection
 from weft.cli.terminal.confirm import confirm
 from weft.cli.terminal.context import App, json_option, pass_app, say
+from weft.cli.terminal.embedding import tell_not_embedded
 from weft.cli.terminal.files import open_text
 from weft.cli.terminal.follow import conclude
 from weft.cli.terminal.groups import Verb
@@ -73,7 +74,9 @@ def push(
 
     async def work(backend: Backend, content: AsyncGenerator[Item]) -> Job:
         async with aclosing(content):
-            return await _push(backend, name, content, replace, apply_deletions)
+            job = await _push(backend, name, content, replace, apply_deletions)
+        await tell_not_embedded(backend, job.source_connection_id)
+        return job
 
     folder = Path(source)
     if source != STDIN and folder.is_dir():

@@ -10,6 +10,7 @@ from weft.server.render.untrusted import clean, one_line
 
 LEAD_CHARS: Final = 200
 """A window that shows a passage begins by this much before it."""
+COPY_TITLE_CHARS: Final = 60
 COPIES_SHOWN_MAX: Final = 5
 _TYPE_MAX_CHARS: Final = 60
 _PLACE_MAX_CHARS: Final = 500
@@ -31,7 +32,10 @@ def hit_text(number: int, hit: SearchHit) -> str:
         *_place_lines(hit),
     ]
     if hit.copies:
-        ids = ", ".join(copy.entity_id for copy in hit.copies[:COPIES_SHOWN_MAX])
+        ids = ", ".join(
+            f"{copy.entity_id} ({one_line(copy.title, COPY_TITLE_CHARS)})"
+            for copy in hit.copies[:COPIES_SHOWN_MAX]
+        )
         more = ", …" if len(hit.copies) > COPIES_SHOWN_MAX else ""
         lines.append(f"copies, nearly the same: {ids}{more}")
     return "\n".join([*lines, clean(hit.snippet)])

@@ -9,6 +9,7 @@ from tests.support.cli import make_job
 from tests.support.terminal import Terminal
 from weft.backend import Ingest
 from weft.cli.verbs import push as verb
+from weft.domain.connections import EntitySummary
 from weft.domain.jobs import Job, JobStatus, JobTrigger
 from weft.domain.pushing import Push
 from weft.errors import StorageFailed
@@ -57,6 +58,18 @@ def test_file_is_pushed_in_batches_of_one_job(
     assert [each.more for each in ingest.pushed] == [True, True, False]
     assert [each.replace for each in ingest.pushed] == [True, False, False]
     assert [each.job_id is None for each in ingest.pushed] == [True, False, False]
+
+
+def test_push_tells_what_is_found_by_words_alone_for_now(
+    terminal: Terminal, ingest: FakeIngest, tmp_path: Path
+) -> None:
+    del ingest
+    told = EntitySummary(total_entities=10, not_embedded=4)
+    for name, known in list(terminal.backend.known.items()):
+        terminal.backend.known[name] = known.model_copy(update={"entities": told})
+    result = terminal.run("push", "My notes", make_lines(tmp_path, make("a")))
+    assert result.exit_code == 0
+    assert "6 of 10 entities are embedded" in result.stderr
 
 
 def test_mark_at_the_start_of_standard_input_is_passed_over(
