@@ -18,9 +18,9 @@ from weft.local.jobs.embedder import End
 from weft.local.process_liveness import try_to_lock
 from weft.settings import Settings
 
-WITHOUT_NUMPY = """
-import importlib.util, sys
-importlib.util.find_spec = lambda _: None
+WITH_NUMPY = """
+import sys, types
+sys.modules["numpy"] = {numpy}
 from weft.assembly.embedder import main
 sys.exit(main(sys.argv[1:]))
 """
@@ -62,10 +62,14 @@ def test_second_one_ends(tmp_path: Path) -> None:
         assert run(tmp_path) == (End.BUSY, "")
 
 
-def test_one_without_numpy_says_so(tmp_path: Path) -> None:
-    code, said = run(tmp_path, "-c", WITHOUT_NUMPY)
+@pytest.mark.parametrize(
+    ("numpy", "problem"),
+    [("None", "is not installed"), ("types.ModuleType('numpy')", "is too old")],
+)
+def test_one_without_a_numpy_that_works_says_so(tmp_path: Path, numpy: str, problem: str) -> None:
+    code, said = run(tmp_path, "-c", WITH_NUMPY.format(numpy=numpy))
     assert code == End.TROUBLE
-    assert said.startswith("trouble Search by meaning needs numpy, which is not installed.")
+    assert said.startswith(f"trouble Search by meaning needs numpy, which {problem}")
 
 
 def test_no_key_or_token_is_given_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

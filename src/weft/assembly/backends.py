@@ -6,10 +6,10 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequen
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.to_thread
 
 from weft import __version__
 from weft.backend import Backend
@@ -17,6 +17,7 @@ from weft.domain.access.principals import LOCAL_PRINCIPAL, Principal
 from weft.domain.reading.ways import PACKAGED
 from weft.errors import WeftError
 from weft.local.api_keys import LocalKeys
+from weft.local.arrays import require_numpy
 from weft.local.backend import LocalBackend
 from weft.local.backend.auth_sessions import LocalAuthSessions
 from weft.local.embedding.models import SettingsModels
@@ -247,7 +248,8 @@ async def _keep_embedder(settings: Settings, store: Store) -> None:
 async def _take_over(store: Store, model: str | None) -> None:
     """Have what a former packaged model embedded embedded anew, if this process can."""
     present = (await store.vectors.ways()).get(PACKAGED)
-    if model and present not in (None, model) and find_spec("numpy"):
+    if model and present not in (None, model):
+        await anyio.to_thread.run_sync(require_numpy)
         await store.vectors.use_models({PACKAGED: model})
 
 

@@ -71,7 +71,8 @@ def _take_stdout() -> Callable[[str], None]:
 
 async def _embed(caution: "Caution", adopt: bool, tell: Callable[[str], None]) -> int:
     from weft.errors import WeftError
-    from weft.local.embedding.models import SettingsModels, require_numpy
+    from weft.local.arrays import require_numpy
+    from weft.local.embedding.models import SettingsModels
     from weft.local.from_settings import embedder_lock, models_of, open_store
     from weft.local.jobs.embedder import End, Said
     from weft.local.process_liveness import try_to_lock

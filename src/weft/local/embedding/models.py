@@ -2,13 +2,13 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
 from typing import Final, NamedTuple
 
 from weft.domain.reading.ways import ENDPOINT, FOLDER, PACKAGED, WAYS
-from weft.errors import InvalidInput, Unsupported, WeftError
+from weft.errors import InvalidInput, WeftError
+from weft.local.arrays import require_numpy
 from weft.local.embedding.encoder import Encoder, Models, Reranker
 from weft.settings import Settings
 
@@ -48,6 +48,7 @@ class SettingsModels(Models):
             return None
         with self._lock:
             if self._reranker is None:
+                require_numpy()
                 self._reranker = _load_reranker(wanted)
             return self._reranker
 
@@ -84,15 +85,6 @@ def require_way(settings: Settings, way: str) -> None:
             f"{variable} is not set here, and embedding by '{way}' needs it.",
             field=variable,
             hint="Set it for every process of this WEFT_HOME.",
-        )
-
-
-def require_numpy() -> None:
-    """Raise Unsupported where numpy is missing, which every model needs."""
-    if find_spec("numpy") is None:
-        raise Unsupported(
-            "Search by meaning needs numpy, which is not installed.",
-            hint="Install it: pip install numpy. Search by words works without it.",
         )
 
 

@@ -1,5 +1,6 @@
 """The models that settings name: the right one for each way, and what is missing is told."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,13 @@ from tests.support.local.embeddings import handler, in_thread, texts_of
 from tests.support.patience import wait_until
 from weft.domain.reading.ways import ENDPOINT, FOLDER, PACKAGED
 from weft.errors import InvalidInput, SourceUnavailable, Unsupported
-from weft.local.embedding import endpoint, models
+from weft.local.embedding import endpoint
 from weft.local.embedding.models import SettingsModels, list_ways, try_models
 from weft.local.embedding.pooling import PairReranker, VectorReranker
 from weft.settings import Settings
 from weft.testing.scripted_http import HttpReply, HttpRequest, serve
 
 FIXTURES = Path(__file__).parents[3] / "fixtures" / "models"
-
-
-def find_nothing(_package: str) -> None:
-    """Find no package."""
 
 
 def settings(tmp_path: Path, **given: Any) -> Settings:
@@ -43,12 +40,14 @@ def test_way_that_no_setting_allows_is_refused_by_name(
     assert caught.value.field == setting
 
 
-def test_packaged_model_needs_numpy_and_says_so(
+def test_each_model_needs_numpy_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(models, "find_spec", find_nothing)
+    monkeypatch.setitem(sys.modules, "numpy", None)
     with pytest.raises(Unsupported, match="needs numpy"):
         SettingsModels(settings(tmp_path)).encoder(PACKAGED)
+    with pytest.raises(Unsupported, match="needs numpy"):
+        SettingsModels(settings(tmp_path, rerank=str(FIXTURES / "embeds"))).reranker()
 
 
 def test_folder_is_loaded_once(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from weft.domain.collections import Collection
-from weft.errors import Unsupported
+from weft.local.arrays import require_numpy
 from weft.local.store.browse import EntityFilter, Scope
 from weft.local.store.search import Ranked
 from weft.local.store.sqlite.file.database import Database
@@ -71,16 +71,10 @@ class SqliteVectors(Table, VectorStore):
 
 
 def _open_codes() -> "Codes":
-    try:
-        # Nothing else needs numpy, which takes longer to import than a server to start.
-        from weft.local.store.sqlite.vectors.nearest import Codes
-    except ModuleNotFoundError as error:
-        if error.name != "numpy":
-            raise
-        raise Unsupported(
-            "Search by meaning needs numpy, which is not installed.",
-            hint="Install it: pip install numpy. Search by words works without it.",
-        ) from None
+    require_numpy()
+    # Nothing else needs numpy, which takes longer to import than a server to start.
+    from weft.local.store.sqlite.vectors.nearest import Codes
+
     return Codes()
 
 
