@@ -67,6 +67,9 @@ def _in_order(answer: Any, count: int, place: str) -> list[dict[str, Any]]:
 def _to_array(vectors: list[Any], place: str) -> NDArray[np.float64]:
     if any(not isinstance(vector, list) for vector in vectors):
         raise _broken(place, "has a vector that is not a list of numbers")
+    # An array would take them for numbers.
+    if any({str, bool} & {*map(type, vector)} for vector in vectors):
+        raise _broken(place, "has vectors that are not of numbers")
     try:
         rows = np.array(vectors, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):

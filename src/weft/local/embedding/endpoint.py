@@ -91,6 +91,7 @@ class EndpointEncoder(Encoder):
         self._query_seconds = query_seconds
         self._monotonic = monotonic
         self._dimensions = 0
+        self._named = ""
         self._scale: Scale | None = None
         self._text_bytes = TEXT_BYTES
         self._failed: tuple[float, WeftError] | None = None
@@ -139,7 +140,17 @@ class EndpointEncoder(Encoder):
             queries = [prefixes.query + query for query, _ in PAIRS]
             passages = [prefixes.passage + passage for _, passage in PAIRS]
             rows = self._ask_soon([*queries, *passages])
-            self._scale = measure(rows[: len(PAIRS)], rows[len(PAIRS) :])
+            scale = measure(rows[: len(PAIRS)], rows[len(PAIRS) :])
+            if not scale.tells_apart:
+                error = SourceMisconfigured(
+                    f"The model '{self._endpoint.model}' of {self._place} does not tell related "
+                    "texts from unrelated ones.",
+                    field="WEFT_EMBEDDINGS_MODEL",
+                    hint="Set WEFT_EMBEDDINGS_MODEL to one that embeds texts for search.",
+                )
+                self._failed = self._monotonic(), error
+                raise error
+            self._scale = scale
         return self._scale
 
     def _ask_soon(self, texts: list[str]) -> NDArray[np.float32]:
@@ -208,6 +219,7 @@ class EndpointEncoder(Encoder):
             raise self._failure(response)
         answer = decode_json(response.content, self._place)
         found = parse_vectors(answer, count, self._place, self._endpoint.dimensions)
+        self._require_same_model(answer.get("model"))
         if self._dimensions and found.shape[1] != self._dimensions:
             raise SourceUnavailable(
                 f"{self._place} answers with vectors of {found.shape[1]} dimensions, and had "
@@ -216,6 +228,18 @@ class EndpointEncoder(Encoder):
             )
         self._dimensions = found.shape[1]
         return found
+
+    def _require_same_model(self, named: object) -> None:
+        """Refuse another model than before; the first may well be an alias of what was asked."""
+        if not isinstance(named, str) or not named:
+            return
+        self._named = self._named or named
+        if named != self._named:
+            raise SourceUnavailable(
+                f"{self._place} answers with another model than before.",
+                hint="It serves whatever is loaded, and vectors of two models cannot be compared: "
+                "let it serve the one in WEFT_EMBEDDINGS_MODEL only, then start Weft again.",
+            )
 
     def _failure(self, response: httpx.Response) -> WeftError:
         status = response.status_code

@@ -162,6 +162,8 @@ async def test_model_that_refuses_everything_is_not_asked_for_each_text() -> Non
         (as_json({"data": [{"index": i} for i in range(2)]}), "not a list of numbers"),
         (embeddings([[1.0], [1.0, 2.0]]), "different length"),
         (embeddings([["x"], ["y"]]), "not of numbers"),
+        (embeddings([["0.5"], ["0.5"]]), "not of numbers"),
+        (embeddings([[1.0, True], [1.0, 2.0]]), "not of numbers"),
         (embeddings([[None], [1.0]]), "not finite"),
         (embeddings([[[1.0]], [[1.0]]]), "dimensions"),
         (embeddings([[], []]), "dimensions"),
@@ -192,6 +194,31 @@ async def test_vectors_of_other_dimensions_than_before_are_refused() -> None:
         await in_thread(lambda: encoder.encode(["old"]))
         with pytest.raises(SourceUnavailable, match="128 dimensions, and had 64 before"):
             await in_thread(lambda: encoder.encode(["new"]))
+
+
+async def test_model_that_embeds_all_texts_alike_is_refused_and_not_asked_again() -> None:
+    async with serve(handler(lambda texts: embeddings([[1.0, 0.5]] * len(texts)))) as site:
+        encoder = encoder_for(site)
+        for _ in range(2):
+            with pytest.raises(SourceMisconfigured, match="does not tell related") as caught:
+                await in_thread(lambda: encoder.model)
+            assert caught.value.field == "WEFT_EMBEDDINGS_MODEL"
+        assert len(site.requests) == 1
+
+
+async def test_another_model_than_that_of_the_first_answer_is_refused() -> None:
+    named: list[str | None] = ["alias-of-it", None, "alias-of-it", "another"]
+
+    def answer(texts: list[str]) -> HttpReply:
+        data = [{"index": i, "embedding": vector_of(text)} for i, text in enumerate(texts)]
+        return as_json({"data": data, "model": named.pop(0)})
+
+    async with serve(handler(answer)) as site:
+        encoder = encoder_for(site)
+        for _ in range(3):
+            await in_thread(lambda: encoder.encode(["abc"]))
+        with pytest.raises(SourceUnavailable, match="another model than before"):
+            await in_thread(lambda: encoder.encode(["abc"]))
 
 
 # Failures
