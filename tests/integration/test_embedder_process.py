@@ -1,5 +1,6 @@
 """The process that embeds: what it is given, when it ends, and what it says."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -74,12 +75,19 @@ def test_one_without_a_numpy_that_works_says_so(tmp_path: Path, numpy: str, prob
 
 def test_no_key_or_token_is_given_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings(home=tmp_path)
-    for name in ("WEFT_MASTER_KEY", "WEFT_TOKEN", "GITHUB_TOKEN", "AWS_SECRET_ACCESS_KEY"):
+    of_weft = ("WEFT_MASTER_KEY", "WEFT_TOKEN")
+    of_others = ("GITHUB_TOKEN", "AWS_SECRET_ACCESS_KEY", "LANGSMITH_API_KEY", "PATHWAY_KEY")
+    alike = ("HOMEBREW_GITHUB_API_TOKEN", "PYTHONANYWHERE_TOKEN", "TMPFILES_KEY", "COVERAGE_TOKEN")
+    for name in (*of_weft, *of_others, *alike):
         monkeypatch.setenv(name, "secret")
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    monkeypatch.setenv("LANG", "C.UTF-8")
     monkeypatch.setenv("WEFT_EMBEDDINGS_URL", "http://localhost:11434/v1")
     given = embedder_environment(settings)
     assert "secret" not in given.values()
     assert given["WEFT_EMBEDDINGS_URL"] == "http://localhost:11434/v1"
+    assert given["LC_ALL"] == given["LANG"] == "C.UTF-8"
+    assert given["PATH"] == os.environ["PATH"]
     assert given["WEFT_HOME"] == str(tmp_path)
 
 

@@ -23,21 +23,18 @@ KEYS_FOLDER_NAME = "keys"
 EMBEDDER_LOCK_NAME = "embedder.lock"
 EMBEDDER_TROUBLE_NAME = "embedder.trouble"
 # A process that embeds needs no key, token or secret of Weft's, so it is given none.
-_EMBEDDER_VARIABLES = (
-    "WEFT_EMBEDDINGS",
-    "WEFT_LOG_",
-    "PYTHON",
-    "COVERAGE_",
-    "LC_",
-    "LANG",
-    "LD_LIBRARY_PATH",
-    "PATH",
-    "HOME",
-    "SSL_CERT_",
-    "SYSTEMROOT",
-    "TEMP",
-    "TMP",
+_EMBEDDER_VARIABLES = frozenset(
+    (
+        *("WEFT_EMBEDDINGS", "HOME", "LANG", "LANGUAGE", "PATH", "SYSTEMROOT"),
+        *("TEMP", "TMP", "TMPDIR", "SSL_CERT_DIR", "SSL_CERT_FILE"),
+        *("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FALLBACK_LIBRARY_PATH"),
+        *("PYTHONDONTWRITEBYTECODE", "PYTHONHASHSEED", "PYTHONHOME", "PYTHONIOENCODING"),
+        *("PYTHONNOUSERSITE", "PYTHONPATH", "PYTHONPYCACHEPREFIX", "PYTHONUSERBASE"),
+        *("PYTHONUTF8", "PYTHONWARNINGS"),
+        *("COVERAGE_FILE", "COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START", "COVERAGE_RCFILE"),
+    )
 )
+_EMBEDDER_PREFIXES = ("WEFT_EMBEDDINGS_", "WEFT_LOG_", "LC_")
 # One thread each: what computes beside a sync must leave it a processor.
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
