@@ -204,7 +204,17 @@ class EmbedderKeeper:
             if trouble is None:
                 self._embedder.trouble.unlink(missing_ok=True)
             else:
-                self._embedder.trouble.write_text(trouble, encoding="utf-8")
+                self._write_trouble(trouble)
+
+    def _write_trouble(self, trouble: str) -> None:
+        # Whoever reads it, reads it whole; and on a full disk there is none rather than a part.
+        file = self._embedder.trouble
+        new = file.with_name(f"{file.name}.{os.getpid()}")
+        try:
+            new.write_text(trouble, encoding="utf-8")
+            new.replace(file)
+        finally:
+            new.unlink(missing_ok=True)
 
 
 class _Run:

@@ -1,5 +1,6 @@
 """A process embeds while something waits, whatever ends it."""
 
+import errno
 import json
 import os
 import sys
@@ -174,6 +175,24 @@ async def test_trouble_is_told_until_it_ends(
         await wait_until(lambda: place.trouble == "The endpoint does not answer.")
         await wait_until(lambda: len(place.runs) == 3 and place.trouble is None)
     assert caplog.text.count("The endpoint does not answer.") == 1
+
+
+async def test_trouble_that_cannot_be_written_leaves_no_part_of_it(
+    place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def write_nothing(file: Path, *_args: object, **_options: object) -> int:
+        file.touch()
+        raise OSError(errno.ENOSPC, "no space")
+
+    monkeypatch.setattr(Path, "write_text", write_nothing)
+    keeper = EmbedderKeeper(cast("Store", place.store), place.embedder, {PACKAGED: "m1"})
+    place.store.is_broken = True
+    async with anyio.create_task_group() as group:
+        group.start_soon(keeper.run)
+        await wait_until(lambda: "The disk is full." in caplog.text)
+        await place.look_often()
+        group.cancel_scope.cancel()
+    assert list(place.folder.iterdir()) == []
 
 
 async def test_silent_process_is_ended(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
