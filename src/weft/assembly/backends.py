@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequen
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -32,6 +33,7 @@ from weft.local.from_settings import (
     open_store,
     parse_mapped_secrets,
     private_paths,
+    tell_standstill,
 )
 from weft.local.jobs.housekeeping import keep_house, watch_files, watch_for_changes
 from weft.local.jobs.runner import EmbeddedRunner
@@ -180,6 +182,7 @@ async def _open_parts(
                 pages=pages or loopback.open,
                 runs_jobs=runs_jobs,
                 models=SettingsModels(settings) if settings.embeddings else None,
+                tell_standstill=partial(tell_standstill, settings),
             ),
             loopback,
         )

@@ -101,7 +101,8 @@ class Engine:
 
     ``pages`` opens the pages for people if need be and returns their base URL; it is None in a
     process that shows none. Without ``runs_jobs`` this process only queues them. ``owner`` is the
-    name under which it holds jobs. Without ``models``, search is by words alone.
+    name under which it holds jobs. Without ``models``, search is by words alone; if what waits to
+    be embedded stands still, ``tell_standstill`` reads why.
     """
 
     store: Store
@@ -118,6 +119,7 @@ class Engine:
     runs_jobs: bool = True
     owner: str = field(default_factory=lambda: str(uuid.uuid4()))
     models: Models | None = None
+    tell_standstill: Callable[[], str | None] = lambda: None
     mapped_secrets: MappedSecrets = field(default_factory=dict[str, Mapping[str, MappedSecret]])
 
     def open_source(

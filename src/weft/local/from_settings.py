@@ -13,6 +13,7 @@ from weft.local.embedding.models import list_ways
 from weft.local.embedding.packaged import name_packaged
 from weft.local.engine import EngineLimits, MappedSecret, MappedSecrets, utc_now
 from weft.local.exposure import find_exposed, refuse_exposed, repair_command
+from weft.local.process_liveness import is_locked
 from weft.local.store.base import Store
 from weft.local.store.brake import DeletionBrake
 from weft.local.store.sqlite.store import SqliteStore
@@ -86,10 +87,34 @@ def embedder_trouble(settings: Settings) -> Path:
     return settings.home / EMBEDDER_TROUBLE_NAME
 
 
+def read_trouble(file: Path) -> str | None:
+    """Return why nothing is embedded, as the file of `embedder_trouble` says; None if all is well.
+
+    On a full disk it may have been written without its text.
+    """
+    try:
+        why = file.read_text("utf-8", errors="replace")
+    except OSError:
+        return None
+    return why.strip() or "The reason is unknown; Weft's log may have it."
+
+
+def tell_standstill(settings: Settings) -> str | None:
+    """Say why nothing is embedded for now, None if that is not so; reads files."""
+    why = read_trouble(embedder_trouble(settings))
+    try:
+        # A process that embeds now is past what held up the one before it, or finds it again.
+        return None if why is None or is_locked(embedder_lock(settings)) else why
+    except OSError:
+        return why
+
+
 def embedder_environment(settings: Settings) -> Mapping[str, str]:
     """Return the environment of a process that embeds by the same settings."""
     inherited = {
-        name: value for name, value in os.environ.items() if name.startswith(_EMBEDDER_VARIABLES)
+        name: value
+        for name, value in os.environ.items()
+        if name in _EMBEDDER_VARIABLES or name.startswith(_EMBEDDER_PREFIXES)
     }
     return inherited | _ONE_THREAD | {"WEFT_HOME": str(settings.home)}
 

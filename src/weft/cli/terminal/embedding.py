@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import anyio
+import anyio.to_thread
 from anyio.abc import TaskStatus
 
 from weft.backend import Backend
@@ -111,10 +112,9 @@ async def _stop_on_interrupt(scope: anyio.CancelScope, *, task_status: TaskStatu
 
 
 async def _read(file: Path) -> str | None:
-    try:
-        return await anyio.Path(file).read_text("utf-8")
-    except OSError:
-        return None
+    from weft.local.from_settings import read_trouble  # as above
+
+    return await anyio.to_thread.run_sync(read_trouble, file)
 
 
 @contextmanager

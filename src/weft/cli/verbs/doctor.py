@@ -19,7 +19,7 @@ from weft.cli.terminal.files import find_target, replacing
 from weft.cli.terminal.groups import Verb
 from weft.cli.terminal.text import count, plain
 from weft.cli.verbs.bundle import build_parts, write_bundle
-from weft.cli.verbs.doctor_embedding import describe_waiting
+from weft.cli.verbs.doctor_embedding import STANDSTILL, describe_waiting
 from weft.domain.reading.ways import ENDPOINT
 from weft.errors import InvalidInput, WeftError
 from weft.local.from_settings import KEYS_FOLDER_NAME, tell_exposed_state
@@ -152,6 +152,9 @@ def examine_meaning(
             )
     if waiting := describe_waiting(settings, ways):
         report.meaning["the others"] = waiting
+        why = waiting.removeprefix(STANDSTILL)
+        if why != waiting and not any(why in each for each in report.problems):
+            report.problems.append(f"Not all is embedded, and it stands still: {why}")
     if settings.embeddings_url is not None and ENDPOINT not in report.meaning:
         report.notes.append(
             "WEFT_EMBEDDINGS_URL is set, and no collection is embedded by it: `weft collections "

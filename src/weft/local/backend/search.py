@@ -39,7 +39,8 @@ class LocalSearch(Search):
         limit = validate_limit(query.limit, maximum=SEARCH_LIMIT_MAX)
         asked = await self._understand(query)
         offset = _decode_cursor(query, query.cursor) if query.cursor is not None else 0
-        search = HybridSearch(self._engine.store, self._engine.models)
+        engine = self._engine
+        search = HybridSearch(engine.store, engine.models, engine.tell_standstill)
         page = await search.rank(asked, limit, offset)
         hits, has_all = await search.show(asked, page)
         end = offset + limit

@@ -1,6 +1,6 @@
 """Finds entities by words and by meaning together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import anyio.to_thread
@@ -41,9 +41,18 @@ class Page:
 
 
 class HybridSearch:
-    """Joins the rankings of a store; without models it finds by words alone."""
+    """Joins the rankings of a store; without models it finds by words alone.
 
-    def __init__(self, store: Store, models: Models | None) -> None:
+    ``tell_standstill`` says why nothing is embedded for now, if so.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        models: Models | None,
+        tell_standstill: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        self._tell_standstill = tell_standstill
         self._store = store
         self._models = models
 
@@ -81,6 +90,7 @@ class HybridSearch:
                 asked.scope,
                 asked.text,
                 asked.wanted,
+                self._tell_standstill,
                 with_far=asked.mode is SearchMode.MEANING,
             )
         if asked.mode is SearchMode.MEANING and not meaning.is_any:

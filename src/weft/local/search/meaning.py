@@ -1,6 +1,6 @@
 """Ranks entities by what they mean: their vectors beside the query's."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 import anyio.to_thread
@@ -46,6 +46,7 @@ async def rank_by_meaning(
     scope: Scope,
     query: str,
     wanted: EntityFilter,
+    tell_standstill: Callable[[], str | None],
     *,
     with_far: bool = False,
 ) -> Meaning:
@@ -75,9 +76,11 @@ async def rank_by_meaning(
         if each.way != PACKAGED:
             was_sent = ", to which the query was sent" if each.way == ENDPOINT else ""
             notes.append(f"Found by meaning with {each.model}{was_sent}.")
-    return Meaning(
-        rankings, frozenset(strong), " ".join(filter(None, [_tell_coverage(covered), *notes]))
-    )
+    coverage = _tell_coverage(covered)
+    why = await anyio.to_thread.run_sync(tell_standstill) if coverage else None
+    if why and why not in notes:
+        coverage += f" For now it stands still: {why}"
+    return Meaning(rankings, frozenset(strong), " ".join(filter(None, [coverage, *notes])))
 
 
 def _scale(found: Sequence[Ranked], encoder: Encoder, *, with_far: bool) -> Sequence[Ranked]:

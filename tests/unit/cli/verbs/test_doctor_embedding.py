@@ -21,6 +21,10 @@ def test_what_holds_up_the_others_is_told(tmp_path: Path) -> None:
     assert "embedded while a Weft process is open" in (describe(settings, 12_000) or "")
     embedder_trouble(settings).write_text("The disk is full.")
     assert describe(settings, 0) == "nothing is embedded for now: The disk is full."
+    embedder_trouble(settings).write_text("")
+    assert describe(settings, 0) == (
+        "nothing is embedded for now: The reason is unknown; Weft's log may have it."
+    )
     with try_to_lock(embedder_lock(settings)):
         assert describe(settings, 0) == "a process embeds them now"
 

@@ -7,6 +7,7 @@ from typing import Any
 from weft.cli.verbs.doctor import Report, examine, examine_meaning
 from weft.domain.reading.ways import ENDPOINT, PACKAGED
 from weft.local.embedding.models import Trial
+from weft.local.from_settings import embedder_trouble
 from weft.settings import Settings
 
 URL = "http://localhost:11434/v1"
@@ -44,6 +45,19 @@ def test_each_way_is_told_with_its_model_and_how_far_it_is(tmp_path: Path) -> No
     assert not report.problems
     assert not report.notes
     assert "ways" not in report.database
+
+
+def test_standstill_is_a_problem_though_each_model_works_when_tried(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, embeddings=True)
+    embedder_trouble(settings).write_text("The answer has a vector that is not finite.")
+    waits = way(ENDPOINT, "m 64")
+    assert find(settings, {ENDPOINT: Trial("m 64")}, waits).problems == [
+        "Not all is embedded, and it stands still: The answer has a vector that is not finite."
+    ]
+    broken = {ENDPOINT: Trial(problem="The answer has a vector that is not finite.")}
+    assert len(find(settings, broken, waits).problems) == 1, "it is told once"
+    done = waits | {"embedded": 3_000}
+    assert find(settings, {ENDPOINT: Trial("m 64")}, done).problems == []
 
 
 def test_way_that_does_not_work_here_is_a_problem(tmp_path: Path) -> None:

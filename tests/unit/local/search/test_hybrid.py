@@ -189,6 +189,18 @@ async def test_reason_is_told_where_nothing_was_embedded(store: Store) -> None:
     assert (raised.value.field, bool(raised.value.hint)) == ("mode", True)
 
 
+async def test_note_says_why_what_waits_to_be_embedded_stands_still(store: Store) -> None:
+    await fill(store, embed=False)
+    search = HybridSearch(store, ScriptedModels(), lambda: "numpy is missing.")
+    note = (await search.rank(ask("car"), 10, 0)).meaning.note
+    assert note.startswith("0 of 4 entities")
+    assert note.endswith("For now it stands still: numpy is missing.")
+    with pytest.raises(Unsupported, match="numpy is missing"):
+        await search.rank(ask("car", SearchMode.MEANING), 10, 0)
+    await embed_all(store, ConceptEncoder())
+    assert (await search.rank(ask("car"), 10, 0)).meaning.note == ""
+
+
 async def test_other_ways_are_searched_each_with_its_own_model(store: Store) -> None:
     await fill(store)
     other = await make_connection(store, "other-docs")
