@@ -199,7 +199,8 @@ def _prove_sound(encoder: Encoder) -> None:
     try:
         _call(encoder, [HARMLESS])
     except _Refused as refused:
-        raise WeftError(f"The model {encoder.model} does not work: {refused}.") from None
+        why = str(refused).rstrip(".")
+        raise WeftError(f"The model {encoder.model} does not work: {why}.") from None
 
 
 def _nothing(encoder: Encoder) -> Vector:

@@ -151,10 +151,14 @@ async def test_text_that_the_encoder_refuses_is_passed_over_and_named(
     assert "secret" not in caplog.text
 
 
-async def test_encoder_that_refuses_every_text_passes_over_none() -> None:
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [(ValueError(), "the encoder fails with ValueError"), (InvalidInput("Too long."), "Too long")],
+)
+async def test_encoder_that_refuses_every_text_passes_over_none(fault: Exception, why: str) -> None:
     store = FakeStore(*wait(3))
-    trouble, _ = await embed(store, lambda _: FakeEncoder(faults={"": ValueError()}))
-    assert trouble == "The model m1 does not work: the encoder fails with ValueError."
+    trouble, _ = await embed(store, lambda _: FakeEncoder(faults={"": fault}))
+    assert trouble == f"The model m1 does not work: {why}."
     assert store.vectors.found == {}
 
 
