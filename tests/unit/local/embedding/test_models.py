@@ -100,11 +100,13 @@ async def test_only_whoever_searches_is_not_made_to_wait_for_a_model(
         given = settings(tmp_path, embeddings_url=f"{site.url}/v1", embeddings_model="m")
         with pytest.raises(SourceUnavailable, match="did not answer"):
             await in_thread(lambda: SettingsModels(given).encoder(ENDPOINT).model)
+        # The first question may have been given up before it was heard.
+        before = len(site.requests)
         patient = SettingsModels(given, patient=True).encoder(ENDPOINT)
         found: list[str] = []
         async with anyio.create_task_group() as group:
             group.start_soon(in_thread, lambda: found.append(patient.model))
-            await wait_until(lambda: len(site.requests) == 2)
+            await wait_until(lambda: len(site.requests) > before)
             release.set()
     assert found == ["m 64"]
 
