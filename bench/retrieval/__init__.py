@@ -19,7 +19,7 @@ from bench.throughput import open_database
 from bench.workload import COLLECTION, open_engine, time_sync
 from weft.backend import Search
 from weft.domain.entities import Entity
-from weft.domain.reading.search import QUERY_MAX_CHARS, SearchQuery
+from weft.domain.reading.search import QUERY_MAX_CHARS, SearchMode, SearchQuery
 from weft.local.store.sqlite.file.session import Session
 from weft.settings import Settings
 
@@ -35,7 +35,7 @@ WHERE entity_fts MATCH ? ORDER BY bm25(entity_fts, 4.0, 1.0) LIMIT ?
 
 
 async def rows() -> list[Row]:
-    """Ask the questions of every set; two rows a set."""
+    """Ask the questions of every set; three rows a set."""
     found: list[Row] = []
     for questions in make_sets():
         with tempfile.TemporaryDirectory() as folder:
@@ -57,6 +57,9 @@ async def _measure(questions: QuestionSet, home: Path) -> list[Row]:
         db = open_database(Settings(home=home).database_path)
         return [
             await _rate(questions, "search", lambda query: _search(search, query)),
+            await _rate(
+                questions, "by words", lambda query: _search(search, query, SearchMode.WORDS)
+            ),
             await _rate(questions, "all words, else any", lambda query: _try_yardstick(db, query)),
         ]
 
@@ -79,9 +82,9 @@ async def _rate(questions: QuestionSet, how: str, ask: Ask) -> Row:
     )
 
 
-async def _search(search: Search, query: str) -> list[str]:
+async def _search(search: Search, query: str, mode: SearchMode = SearchMode.AUTO) -> list[str]:
     results = await search.search(
-        SearchQuery(readable_collection_id=COLLECTION, query=query, limit=RANKS)
+        SearchQuery(readable_collection_id=COLLECTION, query=query, mode=mode, limit=RANKS)
     )
     return [hit.title for hit in results.hits]
 
