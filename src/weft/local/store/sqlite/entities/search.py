@@ -33,6 +33,9 @@ from weft.local.store.values import micros_or_none, moment_or_none
 RANKED_MAX = 20_000
 """Entities that are ranked in a search, if there are enough among them for a page."""
 
+ENOUGH = 11
+"""If so many have rare words, no more are looked for among those that have frequent words alone."""
+
 NAMED_MAX = 5_000
 """Older ones that are ranked beside the newest, as they are named so."""
 
@@ -103,9 +106,9 @@ def _rank(db: Session, values: dict[str, Any], terms: Sequence[Term]) -> list[Ra
     if last > RANKED_MAX:
         found, is_all = _rank_narrowly(db, values | {"limit": end}, words, last)
         found = found[offset:]
-    # Each page asks for one hit more than it shows. Thus the first one has as many as it asks for
-    # if it is followed by pages with hits of their own, and none of them if it is widened here.
-    if not is_all and len(found) < (1 if offset else values["limit"]):
+    # Each page asks for one hit more than it shows. Thus the first one has enough if it is followed
+    # by pages with hits of their own, and none of them has any if it is widened here.
+    if not is_all and len(found) < (1 if offset else min(values["limit"], ENOUGH)):
         found = _list_ranked(db, values | {"limit": end}, _any_of(words))[offset:]
     return [Ranked(no, score / whole) for no, score in found]
 
